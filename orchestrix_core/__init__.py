@@ -1,0 +1,77 @@
+"""
+Orchestrix: event sourcing in which every backend is a plugin.
+
+This package holds what applications and plugins share: messages, their serialization, the ports
+that backends implement, the plugin registry, the configuration and the command line.
+"""
+
+from orchestrix_core.buses import AsyncMessageBus, MessageBus
+from orchestrix_core.context import current_trace_id, handling, use_trace
+from orchestrix_core.errors import (
+    AmbiguousMessageType,
+    BackendNotFoundError,
+    ConcurrencyError,
+    ConfigurationError,
+    DuplicateEventError,
+    MissingCapabilityError,
+    OrchestrixError,
+    PluginLoadError,
+    SerializationError,
+    StorageError,
+    StoreClosedError,
+    UnknownMessageType,
+    UpcastingError,
+)
+from orchestrix_core.hookspecs import Backend, ContractSubject, hookimpl
+from orchestrix_core.instrumentation import NO_INSTRUMENTATION, Instrumentation, compose
+from orchestrix_core.messages import Command, Event, Message, RawEvent, stored_as
+from orchestrix_core.records import RecordedEvent, Snapshot, StreamInfo, StreamWrite
+from orchestrix_core.registry import MessageRegistry, default_registry, upcaster
+from orchestrix_core.serialization import JSONSerializer, Serializer, decode_stored
+from orchestrix_core.stores import AsyncEventLog, AsyncEventStore, EventLog, EventStore
+
+__all__ = [
+    "NO_INSTRUMENTATION",
+    "AmbiguousMessageType",
+    "AsyncEventLog",
+    "AsyncEventStore",
+    "AsyncMessageBus",
+    "Backend",
+    "BackendNotFoundError",
+    "Command",
+    "ConcurrencyError",
+    "ConfigurationError",
+    "ContractSubject",
+    "DuplicateEventError",
+    "Event",
+    "EventLog",
+    "EventStore",
+    "Instrumentation",
+    "JSONSerializer",
+    "Message",
+    "MessageBus",
+    "MessageRegistry",
+    "MissingCapabilityError",
+    "OrchestrixError",
+    "PluginLoadError",
+    "RawEvent",
+    "RecordedEvent",
+    "SerializationError",
+    "Serializer",
+    "Snapshot",
+    "StorageError",
+    "StoreClosedError",
+    "StreamInfo",
+    "StreamWrite",
+    "UnknownMessageType",
+    "UpcastingError",
+    "compose",
+    "current_trace_id",
+    "decode_stored",
+    "default_registry",
+    "handling",
+    "hookimpl",
+    "stored_as",
+    "upcaster",
+    "use_trace",
+]

@@ -1,0 +1,127 @@
+"""
+One codec per event class: checks, encodes, decodes and copies its events.
+
+The document is one flat JSON object: the event's own fields, always written, and the metadata
+that differs from its default. Reading never runs the class's `__init__`: a stored fact is restored,
+not made anew, so converters, validators and inherited context stay out of it.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Generic, TypeVar
+
+import msgspec
+from cattrs.preconf.json import JsonConverter
+
+from orchestrix_core._exact import Attributes
+from orchestrix_core._fields import StoredField, read_struct, stored_fields, wire_struct
+from orchestrix_core._plans import Planner
+from orchestrix_core.errors import SerializationError
+from orchestrix_core.messages import Event
+
+__all__ = ["EventCodec", "restore"]
+
+EventT = TypeVar("EventT", bound=Event)
+
+_encode = msgspec.json.Encoder().encode
+_as_dict = msgspec.structs.asdict
+_new = object.__new__
+_set = object.__setattr__
+
+
+class EventCodec(Generic[EventT]):
+    """What one event class needs to be stored; `immutable` events may be kept as they are."""
+
+    def __init__(self, cls: type[EventT], planner: Planner, converter: JsonConverter) -> None:
+        fields = stored_fields(cls, planner)
+        self._cls = cls
+        self._fields = fields
+        self._converter = converter
+        self._check = Attributes({field.name: field.plan for field in fields})
+        self._foreign = [(i, f) for i, f in enumerate(fields) if not f.plan.native]
+        self._late = [field for field in fields if field.late]
+        self._wire = wire_struct(cls, fields)
+        self._read = msgspec.json.Decoder(read_struct(cls, fields)).decode
+        self._slotted = any("__slots__" in base.__dict__ for base in cls.__mro__[:-1])
+        self.immutable = all(field.plan.immutable for field in fields)
+
+    def check(self, event: EventT) -> tuple[Any, ...]:
+        """Return the field values; `SerializationError` for one that would not read back."""
+        try:
+            return self._check(event)
+        except SerializationError as error:
+            raise SerializationError(self._cls.__name__ + error.path, error.reason) from None
+
+    def _error(self, field: StoredField, reason: str) -> SerializationError:
+        return SerializationError(f"{self._cls.__name__}.{field.name}", reason)
+
+    def encode(self, event: EventT) -> bytes:
+        """Return the event's document, JSON in UTF-8."""
+        values = self.check(event)
+        if self._foreign:
+            values = self._unstructured(values)
+        try:
+            return _encode(self._wire(*values))
+        except (TypeError, ValueError, OverflowError, RecursionError) as error:
+            raise self._located(values, error) from error
+
+    def _unstructured(self, values: tuple[Any, ...]) -> tuple[Any, ...]:
+        plain = list(values)
+        for index, field in self._foreign:
+            try:
+                plain[index] = self._converter.unstructure(plain[index], field.hint)
+            except Exception as error:
+                raise self._error(field, f"its hook failed: {error!r}") from error
+        return tuple(plain)
+
+    def _located(self, values: tuple[Any, ...], error: Exception) -> SerializationError:
+        """Find the field that does not encode: only after a failure, so it may take its time."""
+        for field, value in zip(self._fields, values, strict=True):
+            try:
+                _encode(value)
+            except (TypeError, ValueError, OverflowError, RecursionError) as cause:
+                return self._error(field, str(cause))
+        return SerializationError(self._cls.__name__, str(error))
+
+    def decode(self, document: bytes) -> EventT:
+        """Return the event of a document in the class's current schema version."""
+        try:
+            state = _as_dict(self._read(document))
+        except msgspec.MsgspecError as error:
+            raise SerializationError(self._cls.__name__, f"stored document: {error}") from error
+        state["type"] = self._cls.__message_type__
+        if self._late:
+            return self._completed(state)
+        return restore(self._cls, state, self._slotted)
+
+    def _completed(self, state: dict[str, Any]) -> EventT:
+        """Convert what cattrs reads, and give absent fields the defaults that need the event."""
+        absent = [field for field in self._late if state[field.name] is msgspec.UNSET]
+        for field in self._late:
+            if field not in absent and not field.plan.native:
+                state[field.name] = self._structured(field, state[field.name])
+        event = restore(self._cls, state, self._slotted)
+        for field in absent:
+            _set(event, field.name, field.default_for(event))
+        return event
+
+    def _structured(self, field: StoredField, value: Any) -> Any:
+        try:
+            return self._converter.structure(value, field.hint)
+        except Exception as error:
+            raise self._error(field, f"stored value {value!r}: {error!r}") from error
+
+    def copy(self, event: EventT) -> EventT:
+        """Return an equal event that shares nothing mutable with this one."""
+        return self.decode(self.encode(event))
+
+
+def restore(cls: type[EventT], state: dict[str, Any], slotted: bool = False) -> EventT:
+    """Return an instance of `cls` with this state; `__init__` does not run."""
+    event = _new(cls)
+    if slotted:
+        for name, value in state.items():
+            _set(event, name, value)
+    else:
+        _set(event, "__dict__", state)
+    return event

@@ -1,0 +1,229 @@
+"""
+What may stand in a field so that it reads back the same, worked out once per annotation.
+
+A store must never accept what it cannot give back, and encoding alone does not tell: JSON has no
+tuple, Decimal or NaN, and a wrong type often encodes but does not decode. So each annotation has
+a `Plan`: the exact types of its values, what must hold deeper inside, whether the value can change
+behind the store's back, and whether msgspec by itself reads it back as it was.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from datetime import UTC, datetime, time, timedelta
+from math import isfinite
+from operator import attrgetter
+from typing import Any, NoReturn, TypeAlias
+
+import attrs
+
+from orchestrix_core.errors import SerializationError
+
+Check: TypeAlias = Callable[[Any], Any]
+"""Raises `SerializationError`, with the path inside the value, for what would not read back."""
+
+
+@attrs.frozen
+class Plan:
+    """How values of one annotation are checked; `types` empty: any type, `deep` decides."""
+
+    types: frozenset[type] = frozenset()
+    deep: Check | None = None
+    immutable: bool = True
+    native: bool = True
+
+
+def refuse(reason: str) -> NoReturn:
+    raise SerializationError("", reason)
+
+
+def check_value(plan: Plan, value: Any) -> None:
+    """Check one value, type and depth."""
+    if plan.types and type(value) not in plan.types:
+        names = " or ".join(sorted(kind.__name__ for kind in plan.types))
+        refuse(f"{_short(value)} is a {type(value).__name__}, declared is {names}")
+    if plan.deep is not None:
+        plan.deep(value)
+
+
+def within(step: str, plan: Plan, value: Any) -> None:
+    """Check a value that lies at `step` inside another, and name it so in an error."""
+    try:
+        check_value(plan, value)
+    except SerializationError as error:
+        raise SerializationError(step + error.path, error.reason) from None
+
+
+def finite(value: float) -> None:
+    """JSON has no NaN and no infinity."""
+    if not isfinite(value):
+        refuse(f"{value} has no JSON form; use None or a Decimal")
+
+
+def whole_offset(value: datetime | time) -> None:
+    """ISO 8601, as stored, has offsets of whole minutes."""
+    if value.tzinfo is UTC:  # nearly always: the shortest way
+        return
+    offset = value.utcoffset()
+    if offset is not None and offset % timedelta(minutes=1):
+        refuse(f"the UTC offset {offset} is not a whole number of minutes")
+
+
+def aware(value: datetime) -> None:
+    """A message's timestamp is an instant."""
+    if value.tzinfo is None:
+        refuse("has no time zone; use datetime.now(UTC)")
+    whole_offset(value)
+
+
+def not_empty(value: str) -> None:
+    """An id names something."""
+    if not value:
+        refuse("is empty")
+
+
+def json_value(value: Any) -> None:
+    """Accept what JSON itself can tell apart: the values of a field annotated with Any."""
+    kind = type(value)
+    if kind is float:
+        finite(value)
+    elif kind is list:
+        for index, item in enumerate(value):
+            within(f"[{index}]", JSON, item)
+    elif kind is dict:
+        for key, item in value.items():
+            if type(key) is not str:
+                refuse(f"the key {_short(key)} is not a str")
+            within(f"[{key!r}]", JSON, item)
+    elif kind not in _JSON_SCALARS:
+        refuse(f"{_short(value)} is a {kind.__name__}, which JSON does not tell: annotate its type")
+
+
+_JSON_SCALARS = frozenset({str, int, bool, type(None)})
+JSON = Plan(deep=json_value, immutable=False)
+
+
+def unsupported(hint: Any) -> Plan:
+    """A type that neither msgspec nor a registered hook knows."""
+
+    def deep(value: Any) -> None:
+        refuse(f"no way to store {hint!r}; register_hooks(...) on the serializer teaches it")
+
+    return Plan(deep=deep, immutable=False, native=False)
+
+
+def each(plan: Plan) -> Check:
+    """Check every item of a list, set or tuple of one item type."""
+    right_types, inner = plan.types.issuperset, plan.deep
+
+    def deep(items: Iterable[Any]) -> None:
+        try:
+            if right_types(map(type, items)):
+                if inner is not None:
+                    for item in items:
+                        inner(item)
+                return
+        except SerializationError:
+            pass  # the slow way below finds the place
+        for index, item in enumerate(items):
+            within(f"[{index}]", plan, item)
+
+    return deep
+
+
+def in_place(plans: tuple[Plan, ...]) -> Check:
+    """Check a tuple with a type for each place."""
+
+    def deep(items: tuple[Any, ...]) -> None:
+        if len(items) != len(plans):
+            refuse(f"{len(items)} items where {len(plans)} are declared")
+        for index, (plan, item) in enumerate(zip(plans, items, strict=True)):
+            within(f"[{index}]", plan, item)
+
+    return deep
+
+
+def entries(key: Plan, value: Plan) -> Check:
+    """Check the keys and values of a dict."""
+
+    def deep(items: Mapping[Any, Any]) -> None:
+        for name, item in items.items():
+            within(f"[key {name!r}]", key, name)
+            within(f"[{name!r}]", value, item)
+
+    return deep
+
+
+class Attributes:
+    """
+    Checks the fields of an object, and gives their values.
+
+    The types of all fields are looked up together, as one tuple: types that passed once pass
+    again, and only what lies deeper is looked at each time.
+    """
+
+    def __init__(self, plans: Mapping[str, Plan]) -> None:
+        self._plans = plans
+        self._deep = [(i, n, plan.deep) for i, (n, plan) in enumerate(plans.items()) if plan.deep]
+        self._passed: set[tuple[type, ...]] = set()
+        get = attrgetter(*plans)
+        self._values = get if len(plans) > 1 else lambda value: (get(value),)
+
+    def __call__(self, value: Any) -> tuple[Any, ...]:
+        """Return the values of the fields, in the order of the plans."""
+        values: tuple[Any, ...] = self._values(value)
+        types = tuple(map(type, values))
+        if types not in self._passed:
+            for (name, plan), item in zip(self._plans.items(), values, strict=True):
+                within(f".{name}", plan, item)
+            self._passed.add(types)
+        for index, name, deep in self._deep:
+            try:
+                deep(values[index])
+            except SerializationError as error:
+                raise SerializationError(f".{name}{error.path}", error.reason) from None
+        return values
+
+
+def keys(plans: Mapping[str, Plan], required: frozenset[str]) -> Check:
+    """Check a TypedDict."""
+
+    def deep(value: Mapping[str, Any]) -> None:
+        for name in required - value.keys():
+            refuse(f"the key {name!r} is missing")
+        for name, item in value.items():
+            if name not in plans:
+                refuse(f"the key {name!r} is not declared")
+            within(f"[{name!r}]", plans[name], item)
+
+    return deep
+
+
+def one_of(members: tuple[Plan, ...]) -> Check | None:
+    """Check a union: the value's type picks the member."""
+    if not any(plan.deep for plan in members):
+        return None
+    by_type = {kind: plan.deep for plan in members for kind in plan.types}
+    fallback = next((plan.deep for plan in members if not plan.types), None)
+
+    def deep(value: Any) -> None:
+        check = by_type.get(type(value), fallback)
+        if check is not None:
+            check(value)
+
+    return deep
+
+
+def among(values: tuple[Any, ...]) -> Check:
+    """Check a Literal."""
+
+    def deep(value: Any) -> None:
+        if value not in values:
+            refuse(f"{_short(value)} is none of {', '.join(map(repr, values))}")
+
+    return deep
+
+
+def _short(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else text[:57] + "..."

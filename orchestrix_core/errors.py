@@ -1,0 +1,179 @@
+"""
+Every error that Orchestrix raises on its own account.
+
+One root, `OrchestrixError`. Facts are attributes, so that a caller decides by them rather than by
+the text. Plain misuse of an argument is a `ValueError` or a `TypeError` that names the argument.
+"""
+
+from __future__ import annotations
+
+__all__ = [
+    "AmbiguousMessageType",
+    "BackendNotFoundError",
+    "ConcurrencyError",
+    "ConfigurationError",
+    "DuplicateEventError",
+    "MissingCapabilityError",
+    "OrchestrixError",
+    "PluginLoadError",
+    "SerializationError",
+    "StorageError",
+    "StoreClosedError",
+    "UnknownMessageType",
+    "UpcastingError",
+]
+
+
+class OrchestrixError(Exception):
+    """Root of every error that Orchestrix defines."""
+
+
+class ConcurrencyError(OrchestrixError):
+    """The stream is not at the version that the caller expected; nothing was written."""
+
+    def __init__(self, aggregate_id: str, expected_version: int, actual_version: int) -> None:
+        self.aggregate_id = aggregate_id
+        self.expected_version = expected_version
+        self.actual_version = actual_version
+        super().__init__(aggregate_id, expected_version, actual_version)
+
+    def __str__(self) -> str:
+        return (
+            f"stream {self.aggregate_id!r} is at version {self.actual_version}, "
+            f"not {self.expected_version}: load it again and decide anew"
+        )
+
+
+class DuplicateEventError(OrchestrixError):
+    """An event id is stored already (or stands twice in one append); nothing was written."""
+
+    def __init__(self, event_id: str, aggregate_id: str) -> None:
+        self.event_id = event_id
+        self.aggregate_id = aggregate_id
+        super().__init__(event_id, aggregate_id)
+
+    def __str__(self) -> str:
+        return (
+            f"event id {self.event_id!r}, appended to stream {self.aggregate_id!r}, is stored "
+            "already: only the very same save, with the same expected_version, may be repeated"
+        )
+
+
+class StoreClosedError(OrchestrixError):
+    """The store was used before `initialize()` or after `close()`."""
+
+    def __init__(self, store: str) -> None:
+        self.store = store
+        super().__init__(store)
+
+    def __str__(self) -> str:
+        return f"{self.store} is not open: call initialize() or enter it as a context manager"
+
+
+class StorageError(OrchestrixError):
+    """The backend failed (disk full, connection lost, file damaged); the cause is chained."""
+
+
+class SerializationError(OrchestrixError):
+    """A value cannot be stored so that it reads back the same; `path` names the field."""
+
+    def __init__(self, path: str, reason: str) -> None:
+        self.path = path
+        self.reason = reason
+        super().__init__(path, reason)
+
+    def __str__(self) -> str:
+        return f"{self.path}: {self.reason}"
+
+
+class UnknownMessageType(OrchestrixError):
+    """A stored name has no class; `stream` and `position` say where it was met, once known."""
+
+    def __init__(self, type: str, stream: str | None = None, position: int | None = None) -> None:
+        self.type = type
+        self.stream = stream
+        self.position = position
+        super().__init__(type, stream, position)
+
+    def __str__(self) -> str:
+        where = (
+            "" if self.stream is None else f" (stream {self.stream!r}, position {self.position})"
+        )
+        return (
+            f"no message class is registered for the stored name {self.type!r}{where}: "
+            "import the module that defines it, or read with unknown='raw'"
+        )
+
+
+class AmbiguousMessageType(OrchestrixError):
+    """Two classes claim one stored name."""
+
+    def __init__(self, type: str, first: str, second: str) -> None:
+        self.type = type
+        self.first = first
+        self.second = second
+        super().__init__(type, first, second)
+
+    def __str__(self) -> str:
+        return (
+            f"the stored name {self.type!r} belongs to both {self.first} and {self.second}: "
+            'give one of them a name of its own, class X(Event, type="...")'
+        )
+
+
+class UpcastingError(OrchestrixError):
+    """A stored schema version has no way to the current one, or its upcaster failed."""
+
+
+class ConfigurationError(OrchestrixError):
+    """A setting is wrong; `file` and `key` say where, the text says what was expected."""
+
+    def __init__(self, reason: str, *, file: str | None = None, key: str | None = None) -> None:
+        self.reason = reason
+        self.file = file
+        self.key = key
+        super().__init__(reason)
+
+    def __str__(self) -> str:
+        return ": ".join(part for part in (self.file, self.key, self.reason) if part)
+
+
+class PluginLoadError(OrchestrixError):
+    """One plugin could not be loaded; the others still are."""
+
+    def __init__(self, name: str, distribution: str, version: str, reason: str) -> None:
+        self.name = name
+        self.distribution = distribution
+        self.version = version
+        self.reason = reason
+        super().__init__(name, distribution, version, reason)
+
+    def __str__(self) -> str:
+        return f"plugin {self.name!r} of {self.distribution} {self.version}: {self.reason}"
+
+
+class BackendNotFoundError(OrchestrixError):
+    """No installed plugin offers a backend of this kind and name."""
+
+    def __init__(self, kind: str, name: str, installed: tuple[str, ...], hint: str) -> None:
+        self.kind = kind
+        self.name = name
+        self.installed = installed
+        self.hint = hint
+        super().__init__(kind, name, installed, hint)
+
+    def __str__(self) -> str:
+        have = ", ".join(self.installed) or "none"
+        return f"no {self.kind} backend named {self.name!r} (installed: {have}); {self.hint}"
+
+
+class MissingCapabilityError(OrchestrixError):
+    """The application needs what the chosen backend does not offer."""
+
+    def __init__(self, backend: str, missing: tuple[str, ...]) -> None:
+        self.backend = backend
+        self.missing = missing
+        super().__init__(backend, missing)
+
+    def __str__(self) -> str:
+        return f"backend {self.backend!r} lacks {', '.join(self.missing)}: choose another backend"

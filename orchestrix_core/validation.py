@@ -1,0 +1,150 @@
+"""
+Argument checks that every store makes, in one place, so that bad input fails alike everywhere.
+
+Backend authors call these first; nothing has been touched when one of them raises.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from typing import Any
+
+import msgspec
+
+from orchestrix_core._exact import json_value
+from orchestrix_core.errors import DuplicateEventError, SerializationError
+from orchestrix_core.messages import Event
+from orchestrix_core.records import Snapshot, StreamWrite
+
+__all__ = [
+    "check_append",
+    "check_id",
+    "check_range",
+    "check_snapshot",
+    "check_types",
+    "check_writes",
+    "decode_state",
+    "encode_state",
+]
+
+
+def check_id(value: Any, argument: str = "aggregate_id") -> None:
+    """Refuse an id that is not a non-empty str of valid Unicode."""
+    if not isinstance(value, str):
+        msg = f"{argument} must be a str, not {type(value).__name__}"
+        raise TypeError(msg)
+    if not value:
+        msg = f"{argument} must not be empty"
+        raise ValueError(msg)
+    if not value.isascii():
+        try:
+            value.encode()
+        except UnicodeEncodeError as error:
+            msg = f"{argument} {value!r} is not valid Unicode"
+            raise ValueError(msg) from error
+
+
+def check_append(aggregate_id: Any, events: Any, expected_version: Any) -> tuple[Event, ...]:
+    """
+    Refuse an append that no store may take, and return its events as a tuple.
+
+    Raises:
+        ValueError, TypeError: an argument is not what it should be; the text names it.
+        DuplicateEventError: one event id stands twice in `events`.
+    """
+    check_id(aggregate_id)
+    if expected_version is not None:
+        check_range(expected_version, "expected_version")
+    if not isinstance(events, Sequence) or isinstance(events, str | bytes):
+        msg = f"events must be a sequence of events, not {type(events).__name__}"
+        raise TypeError(msg)
+    batch = tuple(events)
+    for index, event in enumerate(batch):
+        if not isinstance(event, Event):
+            msg = f"events[{index}] must be an Event, not {type(event).__name__}"
+            raise TypeError(msg)
+    if len(batch) > 1:
+        _check_distinct(aggregate_id, batch)
+    return batch
+
+
+def _check_distinct(aggregate_id: str, events: tuple[Event, ...]) -> None:
+    seen: set[str] = set()
+    for event in events:
+        if event.id in seen:
+            raise DuplicateEventError(event.id, aggregate_id)
+        seen.add(event.id)
+
+
+def check_writes(writes: Any) -> list[tuple[str, tuple[Event, ...], int | None]]:
+    """Refuse a multi-stream append that no store may take; return it with events as tuples."""
+    if not isinstance(writes, Sequence) or isinstance(writes, str | bytes):
+        msg = f"writes must be a sequence of StreamWrite, not {type(writes).__name__}"
+        raise TypeError(msg)
+    checked = [_check_write(index, write) for index, write in enumerate(writes)]
+    streams = [aggregate_id for aggregate_id, _, _ in checked]
+    for aggregate_id in streams:
+        if streams.count(aggregate_id) > 1:
+            msg = f"writes names the stream {aggregate_id!r} twice; join its events in one write"
+            raise ValueError(msg)
+    seen: set[str] = set()
+    for aggregate_id, events, _ in checked:
+        for event in events:
+            if event.id in seen:
+                raise DuplicateEventError(event.id, aggregate_id)
+            seen.add(event.id)
+    return checked
+
+
+def _check_write(index: int, write: Any) -> tuple[str, tuple[Event, ...], int | None]:
+    if not isinstance(write, StreamWrite):
+        msg = f"writes[{index}] must be a StreamWrite, not {type(write).__name__}"
+        raise TypeError(msg)
+    events = check_append(write.aggregate_id, write.events, write.expected_version)
+    return write.aggregate_id, events, write.expected_version
+
+
+def check_range(value: Any, argument: str, least: int = 0) -> int:
+    """Return `value` if it is a whole number from `least`; bool does not count as one."""
+    if type(value) is not int or value < least:
+        msg = f"{argument} must be a whole number from {least}, not {value!r}"
+        raise ValueError(msg)
+    return value
+
+
+def check_types(types: Any) -> frozenset[str] | None:
+    """Return the stored names to keep as a set; None keeps all."""
+    if types is None:
+        return None
+    if isinstance(types, str) or not isinstance(types, Collection):
+        msg = f"types must be a collection of stored names, not {types!r}"
+        raise TypeError(msg)
+    for name in types:
+        check_id(name, "types")
+    return frozenset(types)
+
+
+def check_snapshot(snapshot: Any) -> None:
+    """Refuse a snapshot that is none, or whose numbers make no sense."""
+    if not isinstance(snapshot, Snapshot):
+        msg = f"snapshot must be a Snapshot, not {type(snapshot).__name__}"
+        raise TypeError(msg)
+    check_id(snapshot.aggregate_id, "snapshot.aggregate_id")
+    check_range(snapshot.version, "snapshot.version")
+    check_range(snapshot.schema_version, "snapshot.schema_version")
+
+
+def encode_state(snapshot: Snapshot) -> bytes:
+    """Return a snapshot's state as JSON; `SerializationError` names what JSON cannot hold."""
+    try:
+        json_value(snapshot.state)
+        return msgspec.json.encode(snapshot.state)
+    except SerializationError as error:
+        raise SerializationError(f"snapshot.state{error.path}", error.reason) from None
+    except (TypeError, ValueError) as error:
+        raise SerializationError("snapshot.state", str(error)) from error
+
+
+def decode_state(state: bytes) -> dict[str, Any]:
+    """Return the state that `encode_state` wrote."""
+    return msgspec.json.decode(state, type=dict[str, Any])
