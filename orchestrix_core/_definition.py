@@ -69,7 +69,7 @@ def _from_dataclass(cls: type[Message]) -> dict[str, Any]:
         cls.__attrs_post_init__ = cls.__dict__["__post_init__"]  # type: ignore[attr-defined]
     own = [name for name in inspect.get_annotations(cls) if name in fields]
     these = {name: _attrs_field(fields[name]) for name in own if not _is_classvar(cls, name)}
-    del cls.__dataclass_fields__  # type: ignore[attr-defined]  # it is an attrs class from now on
+    del cls.__dataclass_fields__  # it is an attrs class from now on
     return these
 
 

@@ -40,8 +40,12 @@ def _type_of(message: Message) -> str:
     frozen_default=True,
     field_specifiers=(attrs.field, dataclasses.field),
 )
+class _Fields:
+    """Carries the transform for `Message`: checkers skip the fields of the class that carries it."""
+
+
 @attrs.frozen(kw_only=True, slots=False)
-class Message:
+class Message(_Fields):
     """
     What is said, once and for all.
 

@@ -1,0 +1,172 @@
+"""The built wheels: what is in them, and that each works where nothing else is installed."""
+
+from __future__ import annotations
+
+import email
+import os
+import subprocess
+import sys
+import venv
+import zipfile
+from email.message import Message
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+
+# wheel -> the package that it owns
+OWNS = {
+    "orchestrix_core": "orchestrix_core",
+    "orchestrix_memory": "orchestrix.infrastructure.memory",
+    "orchestrix_sqlite": "orchestrix.infrastructure.sqlite",
+    "orchestrix_contract_tests": "orchestrix_contract_tests",
+}
+PROJECTS = [ROOT, ROOT / "plugins/memory", ROOT / "plugins/sqlite", ROOT / "contract_tests"]
+PLUGINS = ["orchestrix_memory", "orchestrix_sqlite", "orchestrix_contract_tests"]
+SHARED = ("orchestrix/", "orchestrix/infrastructure/", "orchestrix/infrastructure/observability/")
+
+each_wheel = pytest.mark.parametrize("name", OWNS)
+
+
+@pytest.fixture(scope="session")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the wheels are: tox names the place; without it they are built here."""
+    if named := os.environ.get("ORCHESTRIX_DIST"):
+        return Path(named)
+    place = tmp_path_factory.mktemp("dist")
+    for project in PROJECTS:
+        build = [sys.executable, "-m", "build", "--no-isolation", "--outdir", str(place)]
+        subprocess.run([*build, str(project)], check=True, capture_output=True)
+    return place
+
+
+def wheel_of(built: Path, name: str) -> Path:
+    (wheel,) = built.glob(f"{name}-*.whl")
+    return wheel
+
+
+def contents(built: Path, name: str) -> list[str]:
+    with zipfile.ZipFile(wheel_of(built, name)) as wheel:
+        return wheel.namelist()
+
+
+def metadata(built: Path, name: str) -> Message:
+    with zipfile.ZipFile(wheel_of(built, name)) as wheel:
+        (path,) = (item for item in wheel.namelist() if item.endswith(".dist-info/METADATA"))
+        return email.message_from_bytes(wheel.read(path))
+
+
+@each_wheel
+def test_nothing_sits_in_the_shared_namespace(built: Path, name: str) -> None:
+    stray = [item for item in contents(built, name) if item.rpartition("/")[0] + "/" in SHARED]
+    assert stray == []
+
+
+@each_wheel
+def test_a_wheel_holds_its_own_package_and_nothing_else(built: Path, name: str) -> None:
+    own = OWNS[name].replace(".", "/") + "/"
+    outside = [
+        item
+        for item in contents(built, name)
+        if not item.startswith(own) and ".dist-info/" not in item
+    ]
+    assert outside == []
+
+
+@each_wheel
+def test_a_wheel_holds_every_file_of_its_package(built: Path, name: str) -> None:
+    own = OWNS[name].replace(".", "/")
+    project = PROJECTS[list(OWNS).index(name)]
+    base = project if project == ROOT else project / "src"
+    files = (path for path in (base / own).rglob("*") if path.is_file())
+    expected = {path.relative_to(base).as_posix() for path in files if path.suffix != ".pyc"}
+    assert {item for item in contents(built, name) if item.startswith(own)} == expected
+    assert {f"{own}/__init__.py", f"{own}/py.typed"} <= expected
+
+
+@each_wheel
+def test_metadata_is_in_step_and_whole(built: Path, name: str) -> None:
+    own = metadata(built, name)
+    core = metadata(built, "orchestrix_core")
+    assert own["Version"] == core["Version"]
+    assert own["Requires-Python"] == core["Requires-Python"]
+    assert own["License-Expression"] == "MIT"
+    assert "LICENSE" in own.get_all("License-File", [])
+    assert own.get_payload(), "the README is the long description"
+    pins = [item for item in own.get_all("Requires-Dist", []) if item.startswith("orchestrix")]
+    assert pins == ([] if own["Name"] == core["Name"] else [f"orchestrix-core=={core['Version']}"])
+
+
+class Environment:
+    """An empty virtual environment; this one's pip installs into it."""
+
+    def __init__(self, place: Path) -> None:
+        venv.create(place, with_pip=False)
+        self.place = place
+        self.bin = place / ("Scripts" if os.name == "nt" else "bin")
+
+    def run(self, *command: str | Path) -> subprocess.CompletedProcess[str]:
+        done = subprocess.run(
+            [str(part) for part in command],
+            cwd=self.place,  # not the checkout: only what is installed can be imported
+            env={**os.environ, "COLUMNS": "120", "NO_COLOR": "1"},
+            text=True,
+            capture_output=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done
+
+    def install(self, *arguments: str | Path) -> None:
+        python = self.bin / "python"
+        self.run(sys.executable, "-m", "pip", "--python", python, "install", "-q", *arguments)
+
+    def python(self, code: str) -> str:
+        strict = ["-W", "error", "-I", "-c"]
+        return self.run(self.bin / "python", *strict, code).stdout.strip()
+
+    def ours(self) -> set[str]:
+        """The distributions of this project that are installed."""
+        names = "print(*(found.name for found in importlib.metadata.distributions()))"
+        installed = self.python(f"import importlib.metadata; {names}").split()
+        return {name for name in installed if name.startswith("orchestrix")}
+
+
+@pytest.mark.parametrize("name", PLUGINS)
+def test_a_wheel_installs_and_imports_alone(built: Path, name: str, tmp_path: Path) -> None:
+    environment = Environment(tmp_path / "venv")
+    environment.install("--find-links", built, wheel_of(built, name))
+    environment.python(f"import {OWNS[name]}")
+    assert environment.ours() == {"orchestrix-core", name.replace("_", "-")}
+
+
+def test_the_core_alone_says_how_to_get_a_backend(built: Path, tmp_path: Path) -> None:
+    environment = Environment(tmp_path / "venv")
+    environment.install(wheel_of(built, "orchestrix_core"))
+    environment.python("import orchestrix_core")
+    assert environment.ours() == {"orchestrix-core"}
+    said = environment.run(environment.bin / "orchestrix", "plugins").stdout
+    assert "no backends installed" in said
+    assert "pip install orchestrix-memory" in said
+
+
+def test_all_wheels_together_import(built: Path, tmp_path: Path) -> None:
+    environment = Environment(tmp_path / "venv")
+    environment.install(*(wheel_of(built, name) for name in OWNS))
+    environment.python("\n".join(f"import {package}" for package in OWNS.values()))
+    said = environment.run(environment.bin / "orchestrix", "plugins").stdout
+    assert "orchestrix-memory" in said
+    assert "orchestrix-sqlite" in said
+
+
+def test_editable_installs_of_all_import(tmp_path: Path) -> None:
+    """A stray `__init__.py` in the shared namespace is silent with wheels and fatal here."""
+    environment = Environment(tmp_path / "venv")
+    # The build back end goes in first, so that four builds need no environments of their own.
+    environment.install("hatchling", "editables")
+    editable = [part for project in PROJECTS for part in ("-e", project)]
+    environment.install("--no-build-isolation", *editable)
+    for package in OWNS.values():
+        place = environment.python(f"import {package}; print({package}.__file__)")
+        assert Path(place).is_relative_to(ROOT), f"{package} is not the checkout's"

@@ -1,0 +1,171 @@
+"""
+The public API as a type checker sees it; checked by mypy and pyright, never run.
+
+A line that must be refused carries both checkers' ignores; an ignore that is not needed is an
+error, so each of them is a test that the checkers do refuse it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import assert_type
+
+import attrs
+
+from orchestrix.infrastructure.memory import (
+    InMemoryAsyncEventStore,
+    InMemoryAsyncMessageBus,
+    InMemoryEventStore,
+    InMemoryMessageBus,
+)
+from orchestrix_core import (
+    AsyncEventLog,
+    AsyncEventStore,
+    AsyncMessageBus,
+    Command,
+    Event,
+    EventLog,
+    EventStore,
+    JSONSerializer,
+    MessageBus,
+    RecordedEvent,
+    Serializer,
+    Snapshot,
+    StreamWrite,
+    upcaster,
+)
+
+
+class Bare(Event):
+    order_id: str
+    total: Decimal = Decimal(0)
+    lines: tuple[str, ...] = attrs.field(factory=tuple)
+
+
+class Named(Event, type="com.acme.order.named", version=2):
+    order_id: str
+
+
+@attrs.frozen(kw_only=True)
+class WithAttrs(Event):
+    order_id: str
+    total: Decimal = Decimal(0)
+    lines: tuple[str, ...] = attrs.field(factory=tuple)
+
+
+@dataclass(frozen=True, kw_only=True)
+class WithDataclass(Event):
+    order_id: str
+    total: Decimal = Decimal(0)
+    lines: tuple[str, ...] = field(default_factory=tuple)
+
+
+class Place(Command):
+    order_id: str
+
+
+def right_arguments() -> None:
+    Bare(order_id="ORD-1", total=Decimal(1), lines=("a",), subject="orders", trace_id="0" * 32)
+    WithAttrs(order_id="ORD-1", total=Decimal(1), lines=("a",), correlation_id="c")
+    WithDataclass(order_id="ORD-1", total=Decimal(1), lines=("a",), causation_id="c")
+    Named(order_id="ORD-1")
+    Place(order_id="ORD-1")
+
+
+def wrong_arguments() -> None:
+    Bare()  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
+    Bare("ORD-1")  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
+    Bare(order="ORD-1")  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
+    Bare(order_id=1)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    WithAttrs(order="ORD-1")  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
+    WithAttrs(order_id=1)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    WithDataclass(order="ORD-1")  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
+    WithDataclass(order_id=1)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    Place()  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
+
+
+def frozen(bare: Bare, made_by_attrs: WithAttrs, made_by_dataclass: WithDataclass) -> None:
+    assert_type(bare.order_id, str)
+    assert_type(made_by_attrs.lines, tuple[str, ...])
+    assert_type(made_by_dataclass.trace_id, str | None)
+    bare.order_id = "x"  # type: ignore[misc]  # pyright: ignore[reportAttributeAccessIssue]
+    made_by_attrs.order_id = "x"  # type: ignore[misc]  # pyright: ignore[reportAttributeAccessIssue]
+    made_by_dataclass.order_id = "x"  # type: ignore[misc]  # pyright: ignore[reportAttributeAccessIssue]
+
+
+def on_bare(event: Bare) -> None:
+    assert_type(event.total, Decimal)
+
+
+async def on_bare_async(event: Bare) -> None:
+    assert_type(event.total, Decimal)
+
+
+class Handler:
+    def handle(self, message: Bare) -> None: ...
+
+
+def sync_bus() -> None:
+    bus: MessageBus = InMemoryMessageBus()
+    bus.subscribe(Bare, on_bare)
+    bus.subscribe(Bare, lambda event: print(event.order_id))
+    bus.subscribe(Bare, Handler())
+    bus.subscribe(Place, on_bare)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    bus.publish(Bare(order_id="ORD-1"))
+    bus.publish("ORD-1")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+
+
+async def async_bus() -> None:
+    bus: AsyncMessageBus = InMemoryAsyncMessageBus()
+    bus.subscribe(Bare, on_bare_async)
+    bus.subscribe(Bare, on_bare)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    await bus.publish(Bare(order_id="ORD-1"))
+
+
+def sync_store() -> None:
+    store: EventStore = InMemoryEventStore()
+    log: EventLog = InMemoryEventStore()
+    store.save("ORD-1", [Bare(order_id="ORD-1")], expected_version=0)
+    assert_type(store.load("ORD-1", from_version=1), list[Event])
+    assert_type(store.load_by_trace("0" * 32), list[Event])
+    store.save_snapshot(Snapshot(aggregate_id="ORD-1", version=1, state={"total": "1"}))
+    assert_type(store.load_snapshot("ORD-1"), Snapshot | None)
+    log.save_all([StreamWrite("ORD-1", [Bare(order_id="ORD-1")])])
+    assert_type(log.read_log(after=0, types={"Bare"}), list[RecordedEvent])
+    store.save("ORD-1", ["x"])  # type: ignore[list-item]  # pyright: ignore[reportArgumentType]
+
+
+async def async_store() -> None:
+    store: AsyncEventStore = InMemoryAsyncEventStore()
+    log: AsyncEventLog = InMemoryAsyncEventStore()
+    async with store:
+        await store.save("ORD-1", [Bare(order_id="ORD-1")], expected_version=0)
+        assert_type(await store.load("ORD-1"), list[Event])
+        await store.save_snapshot_async(Snapshot(aggregate_id="ORD-1", version=1, state={}))
+        assert_type(await store.load_snapshot_async("ORD-1"), Snapshot | None)
+    assert_type(log.subscribe(after=0), AsyncIterator[RecordedEvent])
+
+
+async def snapshots_in_both_spellings(store: InMemoryAsyncEventStore) -> None:
+    await store.save_snapshot(Snapshot(aggregate_id="ORD-1", version=1, state={}))
+    assert_type(await store.load_snapshot("ORD-1"), Snapshot | None)
+
+
+def not_each_other() -> None:
+    wrong: EventStore = InMemoryAsyncEventStore()  # type: ignore[assignment]  # pyright: ignore[reportAssignmentType]
+    other: AsyncEventStore = InMemoryEventStore()  # type: ignore[assignment]  # pyright: ignore[reportAssignmentType]
+    print(wrong, other)
+
+
+def serializer() -> None:
+    port: Serializer = JSONSerializer()
+    data = port.encode(Bare(order_id="ORD-1"))
+    assert_type(data, bytes)
+    assert_type(port.decode("Bare", 1, data), Event)
+
+
+@upcaster("com.acme.order.named", from_version=1)
+def named_from_1(data: dict[str, object]) -> dict[str, object]:
+    return {"order_id": data["id"]}
