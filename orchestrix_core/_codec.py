@@ -8,8 +8,10 @@ not made anew, so converters, validators and inherited context stay out of it.
 
 from __future__ import annotations
 
+from operator import attrgetter
 from typing import Any, Generic, TypeVar
 
+import attrs
 import msgspec
 from cattrs.preconf.json import JsonConverter
 
@@ -17,9 +19,9 @@ from orchestrix_core._exact import Attributes
 from orchestrix_core._fields import StoredField, read_struct, stored_fields, wire_struct
 from orchestrix_core._plans import Planner
 from orchestrix_core.errors import SerializationError
-from orchestrix_core.messages import Event
+from orchestrix_core.messages import Event, RawEvent
 
-__all__ = ["EventCodec", "restore"]
+__all__ = ["EventCodec", "RawCodec", "restore"]
 
 EventT = TypeVar("EventT", bound=Event)
 
@@ -37,18 +39,21 @@ class EventCodec(Generic[EventT]):
         self._cls = cls
         self._fields = fields
         self._converter = converter
-        self._check = Attributes({field.name: field.plan for field in fields})
+        self._slotted = any("__slots__" in base.__dict__ for base in cls.__mro__[:-1])
+        self._values = attrgetter(*(field.name for field in fields))
+        names = tuple(field.name for field in attrs.fields(cls))
+        plans = {field.name: field.plan for field in fields}
+        self._check = Attributes(plans, in_dict=() if self._slotted else names)
         self._foreign = [(i, f) for i, f in enumerate(fields) if not f.plan.native]
         self._late = [field for field in fields if field.late]
         self._wire = wire_struct(cls, fields)
         self._read = msgspec.json.Decoder(read_struct(cls, fields)).decode
-        self._slotted = any("__slots__" in base.__dict__ for base in cls.__mro__[:-1])
         self.immutable = all(field.plan.immutable for field in fields)
 
-    def check(self, event: EventT) -> tuple[Any, ...]:
-        """Return the field values; `SerializationError` for one that would not read back."""
+    def check(self, event: EventT) -> None:
+        """Raise `SerializationError` for a value that would not read back the same."""
         try:
-            return self._check(event)
+            self._check(event)
         except SerializationError as error:
             raise SerializationError(self._cls.__name__ + error.path, error.reason) from None
 
@@ -57,7 +62,8 @@ class EventCodec(Generic[EventT]):
 
     def encode(self, event: EventT) -> bytes:
         """Return the event's document, JSON in UTF-8."""
-        values = self.check(event)
+        self.check(event)
+        values: tuple[Any, ...] = self._values(event)
         if self._foreign:
             values = self._unstructured(values)
         try:
@@ -89,7 +95,6 @@ class EventCodec(Generic[EventT]):
             state = _as_dict(self._read(document))
         except msgspec.MsgspecError as error:
             raise SerializationError(self._cls.__name__, f"stored document: {error}") from error
-        state["type"] = self._cls.__message_type__
         if self._late:
             return self._completed(state)
         return restore(self._cls, state, self._slotted)
@@ -114,6 +119,20 @@ class EventCodec(Generic[EventT]):
     def copy(self, event: EventT) -> EventT:
         """Return an equal event that shares nothing mutable with this one."""
         return self.decode(self.encode(event))
+
+
+class RawCodec(EventCodec[RawEvent]):
+    """The codec of events whose class is not known: their document is what they are."""
+
+    def __init__(self) -> None:
+        self.immutable = True
+
+    def check(self, event: RawEvent) -> None:
+        """Accept it: it was stored once."""
+
+    def encode(self, event: RawEvent) -> bytes:
+        """Return the stored document, byte for byte."""
+        return event.payload
 
 
 def restore(cls: type[EventT], state: dict[str, Any], slotted: bool = False) -> EventT:

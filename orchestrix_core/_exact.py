@@ -156,33 +156,38 @@ def entries(key: Plan, value: Plan) -> Check:
 
 class Attributes:
     """
-    Checks the fields of an object, and gives their values.
+    Checks the fields of an object.
 
     The types of all fields are looked up together, as one tuple: types that passed once pass
-    again, and only what lies deeper is looked at each time.
+    again, and only what lies deeper is looked at each time. Where the object keeps its fields, and
+    nothing else, in `__dict__`, always in the order of `in_dict`, that is where the types are read.
     """
 
-    def __init__(self, plans: Mapping[str, Plan]) -> None:
+    def __init__(self, plans: Mapping[str, Plan], in_dict: tuple[str, ...] = ()) -> None:
         self._plans = plans
-        self._deep = [(i, n, plan.deep) for i, (n, plan) in enumerate(plans.items()) if plan.deep]
+        self._in_dict = in_dict
+        self._deep = [(name, plan.deep) for name, plan in plans.items() if plan.deep]
         self._passed: set[tuple[type, ...]] = set()
         get = attrgetter(*plans)
         self._values = get if len(plans) > 1 else lambda value: (get(value),)
 
-    def __call__(self, value: Any) -> tuple[Any, ...]:
-        """Return the values of the fields, in the order of the plans."""
-        values: tuple[Any, ...] = self._values(value)
-        types = tuple(map(type, values))
+    def __call__(self, value: Any) -> None:
+        """Raise `SerializationError` with the path of the first field that is wrong."""
+        fields = value.__dict__.values() if self._in_dict else self._values(value)
+        types = tuple(map(type, fields))
         if types not in self._passed:
-            for (name, plan), item in zip(self._plans.items(), values, strict=True):
-                within(f".{name}", plan, item)
-            self._passed.add(types)
-        for index, name, deep in self._deep:
+            self._look(value, types)
+        for name, deep in self._deep:
             try:
-                deep(values[index])
+                deep(getattr(value, name))
             except SerializationError as error:
                 raise SerializationError(f".{name}{error.path}", error.reason) from None
-        return values
+
+    def _look(self, value: Any, types: tuple[type, ...]) -> None:
+        for name, plan in self._plans.items():
+            within(f".{name}", plan, getattr(value, name))
+        if not self._in_dict or tuple(value.__dict__) == self._in_dict:
+            self._passed.add(types)
 
 
 def keys(plans: Mapping[str, Plan], required: frozenset[str]) -> Check:

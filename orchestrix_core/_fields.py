@@ -83,8 +83,14 @@ def wire_struct(cls: type[Event], fields: list[StoredField]) -> type[msgspec.Str
 
 
 def read_struct(cls: type[Event], fields: list[StoredField]) -> type[msgspec.Struct]:
-    """Build what is read: a field that the class got later takes its default."""
-    spec = [_read_spec(field) for field in fields]
+    """
+    Build what is read: a field that the class got later takes its default.
+
+    Its fields stand in the order of the class's, `type` among them, as if `__init__` had run.
+    """
+    specs = {field.name: _read_spec(field) for field in fields}
+    specs["type"] = ("type", str, cls.__message_type__)
+    spec = [specs[field.name] for field in attrs.fields(cls)]
     return msgspec.defstruct(cls.__name__, spec, kw_only=True, gc=False)
 
 

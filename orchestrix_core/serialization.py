@@ -12,7 +12,7 @@ from typing import Any, Literal, Protocol, TypeAlias, TypeVar, cast
 
 import msgspec
 
-from orchestrix_core._codec import EventCodec, restore
+from orchestrix_core._codec import EventCodec, RawCodec, restore
 from orchestrix_core._converter import make_field_converter
 from orchestrix_core._plans import Planner
 from orchestrix_core.errors import SerializationError, UnknownMessageType, UpcastingError
@@ -60,7 +60,7 @@ class JSONSerializer:
         self._converter = make_field_converter()
         self._hooked: set[Any] = set()
         self._planner = Planner(self._hooked)
-        self._codecs: dict[type[Event], EventCodec[Any]] = {}
+        self._codecs: dict[type[Event], EventCodec[Any]] = {RawEvent: RawCodec()}
 
     def register_hooks(
         self,
@@ -78,7 +78,7 @@ class JSONSerializer:
         self._converter.register_structure_hook(type, lambda value, _: structure(value))
         self._hooked.add(type)
         self._planner = Planner(self._hooked)
-        self._codecs.clear()
+        self._codecs = {RawEvent: RawCodec()}
 
     def codec(self, cls: type[EventT]) -> EventCodec[EventT]:
         """Return the codec of an event class, made at its first use."""
@@ -89,12 +89,7 @@ class JSONSerializer:
 
     def encode(self, event: Event) -> bytes:
         """Return the event's document; `SerializationError` names the field that has none."""
-        codec = self._codecs.get(type(event))
-        if codec is not None:
-            return codec.encode(event)
-        return (
-            event.payload if isinstance(event, RawEvent) else self.codec(type(event)).encode(event)
-        )
+        return self.codec(type(event)).encode(event)
 
     def decode(self, type: str, version: int, data: bytes) -> Event:
         """

@@ -6,7 +6,7 @@ Backend authors call these first; nothing has been touched when one of them rais
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
 import msgspec
@@ -55,44 +55,46 @@ def check_append(aggregate_id: Any, events: Any, expected_version: Any) -> tuple
     check_id(aggregate_id)
     if expected_version is not None:
         check_range(expected_version, "expected_version")
-    if not isinstance(events, Sequence) or isinstance(events, str | bytes):
-        msg = f"events must be a sequence of events, not {type(events).__name__}"
-        raise TypeError(msg)
-    batch = tuple(events)
-    for index, event in enumerate(batch):
+    if type(events) is not list:  # the usual case first: the ABC's check is slow
+        _check_sequence(events, "events", "events")
+    batch: tuple[Event, ...] = tuple(events)
+    for event in batch:
         if not isinstance(event, Event):
-            msg = f"events[{index}] must be an Event, not {type(event).__name__}"
+            msg = f"events[{_place(batch, event)}] must be an Event, not {type(event).__name__}"
             raise TypeError(msg)
     if len(batch) > 1:
-        _check_distinct(aggregate_id, batch)
+        _check_distinct((aggregate_id, event) for event in batch)
     return batch
 
 
-def _check_distinct(aggregate_id: str, events: tuple[Event, ...]) -> None:
+def _place(batch: tuple[Any, ...], wanted: Any) -> int:
+    return next(index for index, item in enumerate(batch) if item is wanted)
+
+
+def _check_distinct(appended: Iterable[tuple[str, Event]]) -> None:
     seen: set[str] = set()
-    for event in events:
+    for aggregate_id, event in appended:
         if event.id in seen:
             raise DuplicateEventError(event.id, aggregate_id)
         seen.add(event.id)
 
 
+def _check_sequence(value: Any, argument: str, of: str) -> None:
+    if not isinstance(value, Sequence) or isinstance(value, str | bytes):
+        msg = f"{argument} must be a sequence of {of}, not {type(value).__name__}"
+        raise TypeError(msg)
+
+
 def check_writes(writes: Any) -> list[tuple[str, tuple[Event, ...], int | None]]:
     """Refuse a multi-stream append that no store may take; return it with events as tuples."""
-    if not isinstance(writes, Sequence) or isinstance(writes, str | bytes):
-        msg = f"writes must be a sequence of StreamWrite, not {type(writes).__name__}"
-        raise TypeError(msg)
+    _check_sequence(writes, "writes", "StreamWrite")
     checked = [_check_write(index, write) for index, write in enumerate(writes)]
     streams = [aggregate_id for aggregate_id, _, _ in checked]
     for aggregate_id in streams:
         if streams.count(aggregate_id) > 1:
             msg = f"writes names the stream {aggregate_id!r} twice; join its events in one write"
             raise ValueError(msg)
-    seen: set[str] = set()
-    for aggregate_id, events, _ in checked:
-        for event in events:
-            if event.id in seen:
-                raise DuplicateEventError(event.id, aggregate_id)
-            seen.add(event.id)
+    _check_distinct((id, event) for id, events, _ in checked for event in events)
     return checked
 
 

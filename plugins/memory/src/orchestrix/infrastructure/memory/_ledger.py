@@ -1,0 +1,180 @@
+"""
+An append-only ledger of streams: pure, synchronous, and all that both memory stores are made of.
+
+An event whose fields cannot change is kept as it is. An event that holds something mutable is
+copied on its way in and on its way out, so that nobody changes what is stored.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Sequence
+from itertools import islice, repeat
+
+import attrs
+
+from orchestrix_core import (
+    ConcurrencyError,
+    DuplicateEventError,
+    Event,
+    JSONSerializer,
+    RecordedEvent,
+    Snapshot,
+    StreamInfo,
+    StreamWrite,
+    stored_as,
+)
+from orchestrix_core.validation import (
+    check_append,
+    check_id,
+    check_range,
+    check_snapshot,
+    check_types,
+    check_writes,
+    decode_state,
+    encode_state,
+)
+
+
+class Ledger:
+    """Streams, the log over them, and snapshots; not thread-safe."""
+
+    def __init__(self, serializer: JSONSerializer) -> None:
+        self._codec = serializer.codec
+        self._streams: dict[str, list[Event]] = {}
+        # The log at position - 1: stream and version, in two lists, since a tuple for each event
+        # would have the garbage collector walk over everything stored again and again.
+        self._log_streams: list[str] = []
+        self._log_versions: list[int] = []
+        self._ids: set[str] = set()
+        self._mutable: set[str] = set()  # the streams that hold an event to copy
+        self._traces: dict[str, list[int]] = {}
+        self._traced = 0  # how much of the log the trace index knows
+        self._snapshots: dict[str, tuple[Snapshot, bytes]] = {}
+
+    @property
+    def head(self) -> int:
+        """The highest position."""
+        return len(self._log_streams)
+
+    def append(self, aggregate_id: str, events: Sequence[Event], expected: int | None) -> None:
+        """Append to one stream, all or none."""
+        batch = check_append(aggregate_id, events, expected)
+        if self._is_new(aggregate_id, batch, expected):
+            self._write(aggregate_id, *self._kept(batch))
+
+    def append_all(self, writes: Sequence[StreamWrite]) -> None:
+        """Append to several streams, all or none."""
+        checked = check_writes(writes)
+        repeated = [batch[0].id for id, batch, n in checked if not self._is_new(id, batch, n)]
+        if len(repeated) < sum(1 for _, batch, _ in checked if batch):
+            kept = [(id, *self._kept(batch)) for id, batch, _ in checked]
+            if repeated:  # only a part was stored before: that was another save
+                raise DuplicateEventError(repeated[0], checked[0][0])
+            for write in kept:
+                self._write(*write)
+
+    def _is_new(self, aggregate_id: str, batch: tuple[Event, ...], expected: int | None) -> bool:
+        """Whether to append; False: the very same append was stored before."""
+        stream = self._streams.get(aggregate_id, ())
+        ids = [event.id for event in batch]
+        if not self._ids.isdisjoint(ids):
+            there = islice(stream, expected or 0, (expected or 0) + len(ids))
+            if expected is not None and ids == [event.id for event in there]:
+                return False
+            raise DuplicateEventError(next(id for id in ids if id in self._ids), aggregate_id)
+        if expected is not None and expected != len(stream):
+            raise ConcurrencyError(aggregate_id, expected, len(stream))
+        return True
+
+    def _kept(self, batch: tuple[Event, ...]) -> tuple[list[Event], bool]:
+        """Check that each event can be stored; return what to keep, and whether it can change."""
+        kept: list[Event] = []
+        mutable = False
+        for event in batch:
+            codec = self._codec(type(event))
+            if codec.immutable:
+                codec.check(event)
+                kept.append(event)
+            else:
+                mutable = True
+                kept.append(codec.copy(event))
+        return kept, mutable
+
+    def _write(self, aggregate_id: str, events: list[Event], mutable: bool) -> None:
+        if not events:
+            return
+        stream = self._streams.setdefault(aggregate_id, [])
+        self._log_streams.extend(repeat(aggregate_id, len(events)))
+        self._log_versions.extend(range(len(stream) + 1, len(stream) + 1 + len(events)))
+        stream.extend(events)
+        self._ids.update([event.id for event in events])
+        if mutable:
+            self._mutable.add(aggregate_id)
+
+    def load(self, aggregate_id: str, from_version: int | None) -> list[Event]:
+        """Return a stream's events after the first `from_version`."""
+        check_id(aggregate_id)
+        first = check_range(from_version or 0, "from_version")
+        events = self._streams.get(aggregate_id, [])[first:]
+        return self._copied(events) if aggregate_id in self._mutable else events
+
+    def load_by_trace(self, trace_id: str) -> list[Event]:
+        """Return a trace's events in log order."""
+        check_id(trace_id, "trace_id")
+        self._index_traces()
+        return self._copied(self._at(p) for p in self._traces.get(trace_id, ()))
+
+    def read_log(
+        self, after: int, limit: int, types: Collection[str] | None
+    ) -> list[RecordedEvent]:
+        """Return up to `limit` events above position `after`."""
+        start = check_range(after, "after")
+        check_range(limit, "limit", least=1)
+        wanted = check_types(types)
+        positions: Iterable[int] = range(start, self.head)
+        if wanted is not None:
+            positions = (p for p in positions if stored_as(self._at(p))[0] in wanted)
+        return [self._record(position) for position in islice(positions, limit)]
+
+    def streams(self, after: str, limit: int) -> list[StreamInfo]:
+        """Return streams with an id above `after`, in id order."""
+        check_range(limit, "limit", least=1)
+        names = sorted(name for name in self._streams if name > after)[:limit]
+        return [StreamInfo(aggregate_id=n, version=len(self._streams[n])) for n in names]
+
+    def save_snapshot(self, snapshot: Snapshot) -> None:
+        """Keep a snapshot unless a newer one is there."""
+        check_snapshot(snapshot)
+        state = encode_state(snapshot)
+        known = self._snapshots.get(snapshot.aggregate_id)
+        if known is None or known[0].version <= snapshot.version:
+            self._snapshots[snapshot.aggregate_id] = (attrs.evolve(snapshot, state={}), state)
+
+    def load_snapshot(self, aggregate_id: str) -> Snapshot | None:
+        """Return the newest snapshot."""
+        check_id(aggregate_id)
+        known = self._snapshots.get(aggregate_id)
+        return None if known is None else attrs.evolve(known[0], state=decode_state(known[1]))
+
+    def _at(self, position: int) -> Event:
+        return self._streams[self._log_streams[position]][self._log_versions[position] - 1]
+
+    def _record(self, position: int) -> RecordedEvent:
+        (event,) = self._copied([self._at(position)])
+        return RecordedEvent(
+            position=position + 1,
+            aggregate_id=self._log_streams[position],
+            version=self._log_versions[position],
+            event=event,
+        )
+
+    def _copied(self, events: Iterable[Event]) -> list[Event]:
+        return [self._kept((event,))[0][0] for event in events]
+
+    def _index_traces(self) -> None:
+        """Bring the trace index up to the head: only who looks traces up pays for it."""
+        for position in range(self._traced, self.head):
+            trace_id = self._at(position).trace_id
+            if trace_id is not None:
+                self._traces.setdefault(trace_id, []).append(position)
+        self._traced = self.head

@@ -1,0 +1,218 @@
+"""The two in-memory event stores: one ledger, spoken to directly or from coroutines."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Collection, Sequence
+from types import TracebackType
+from typing import Self
+
+from orchestrix.infrastructure.memory._ledger import Ledger
+from orchestrix_core import (
+    Event,
+    JSONSerializer,
+    RecordedEvent,
+    Snapshot,
+    StoreClosedError,
+    StreamInfo,
+    StreamWrite,
+)
+from orchestrix_core.validation import check_range
+
+__all__ = ["InMemoryAsyncEventStore", "InMemoryEventStore"]
+
+
+class _Opened:
+    """A ledger behind a door: open from the start, `initialize()` opens it again."""
+
+    def __init__(self, serializer: JSONSerializer | None = None) -> None:
+        self._kept = Ledger(serializer or JSONSerializer())
+        self._closed = False
+
+    @property
+    def _ledger(self) -> Ledger:
+        if self._closed:
+            raise StoreClosedError(type(self).__name__)
+        return self._kept
+
+
+class InMemoryEventStore(_Opened):
+    """
+    Synchronous event store with optimistic locking and snapshots; nothing survives the process.
+
+    Not thread-safe. It is open from the start. `serializer` is only needed for events that hold
+    types of your own (`JSONSerializer.register_hooks`).
+    """
+
+    def initialize(self) -> None:
+        """Open the store again after `close()`; what it held is still there."""
+        self._closed = False
+
+    def close(self) -> None:
+        """Refuse every later use until `initialize()`."""
+        self._closed = True
+
+    def ping(self) -> bool:
+        """Return True: memory answers."""
+        return self._ledger.head >= 0
+
+    def __enter__(self) -> Self:
+        self.initialize()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def save(
+        self, aggregate_id: str, events: Sequence[Event], expected_version: int | None = None
+    ) -> None:
+        """Append all of `events` or none; see `orchestrix_core.AsyncEventStore.save`."""
+        self._ledger.append(aggregate_id, events, expected_version)
+
+    def load(self, aggregate_id: str, from_version: int | None = 0) -> list[Event]:
+        """Return the events after the first `from_version`, in order; unknown: `[]`."""
+        return self._ledger.load(aggregate_id, from_version)
+
+    def load_by_trace(self, trace_id: str) -> list[Event]:
+        """Return the events with this `trace_id` over all streams, in log order."""
+        return self._ledger.load_by_trace(trace_id)
+
+    def save_snapshot(self, snapshot: Snapshot) -> None:
+        """Keep `snapshot` unless a newer one of the same aggregate is kept already."""
+        self._ledger.save_snapshot(snapshot)
+
+    def load_snapshot(self, aggregate_id: str) -> Snapshot | None:
+        """Return the newest snapshot of the aggregate, or None."""
+        return self._ledger.load_snapshot(aggregate_id)
+
+    def save_all(self, writes: Sequence[StreamWrite]) -> None:
+        """Append to several streams, all or none."""
+        self._ledger.append_all(writes)
+
+    def read_log(
+        self, after: int = 0, limit: int = 1000, types: Collection[str] | None = None
+    ) -> list[RecordedEvent]:
+        """Return up to `limit` events above position `after`, in commit order."""
+        return self._ledger.read_log(after, limit, types)
+
+    def head(self) -> int:
+        """Return the highest position, 0 when the log is empty."""
+        return self._ledger.head
+
+    def streams(self, after: str = "", limit: int = 1000) -> list[StreamInfo]:
+        """Return up to `limit` streams with an id above `after`, in id order."""
+        return self._ledger.streams(after, limit)
+
+
+class InMemoryAsyncEventStore(_Opened):
+    """
+    Async event store with snapshots and a live log; nothing survives the process.
+
+    For one event loop. It is open from the start.
+    """
+
+    def __init__(self, serializer: JSONSerializer | None = None) -> None:
+        super().__init__(serializer)
+        self._sleepers: set[asyncio.Future[None]] = set()
+
+    async def initialize(self) -> None:
+        """Open the store again after `close()`; what it held is still there."""
+        self._closed = False
+
+    async def close(self) -> None:
+        """Refuse every later use until `initialize()`, and end every subscription."""
+        self._closed = True
+        self._wake()
+
+    async def ping(self) -> bool:
+        """Return True: memory answers."""
+        return self._ledger.head >= 0
+
+    async def __aenter__(self) -> Self:
+        await self.initialize()
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self.close()
+
+    async def save(
+        self, aggregate_id: str, events: Sequence[Event], expected_version: int | None = None
+    ) -> None:
+        """Append all of `events` or none; see `orchestrix_core.AsyncEventStore.save`."""
+        self._ledger.append(aggregate_id, events, expected_version)
+        self._wake()
+
+    async def load(self, aggregate_id: str, from_version: int | None = 0) -> list[Event]:
+        """Return the events after the first `from_version`, in order; unknown: `[]`."""
+        return self._ledger.load(aggregate_id, from_version)
+
+    async def load_by_trace(self, trace_id: str) -> list[Event]:
+        """Return the events with this `trace_id` over all streams, in log order."""
+        return self._ledger.load_by_trace(trace_id)
+
+    async def save_snapshot_async(self, snapshot: Snapshot) -> None:
+        """Keep `snapshot` unless a newer one of the same aggregate is kept already."""
+        self._ledger.save_snapshot(snapshot)
+
+    async def load_snapshot_async(self, aggregate_id: str) -> Snapshot | None:
+        """Return the newest snapshot of the aggregate, or None."""
+        return self._ledger.load_snapshot(aggregate_id)
+
+    save_snapshot = save_snapshot_async
+    load_snapshot = load_snapshot_async
+
+    async def save_all(self, writes: Sequence[StreamWrite]) -> None:
+        """Append to several streams, all or none."""
+        self._ledger.append_all(writes)
+        self._wake()
+
+    async def read_log(
+        self, after: int = 0, limit: int = 1000, types: Collection[str] | None = None
+    ) -> list[RecordedEvent]:
+        """Return up to `limit` events above position `after`, in commit order."""
+        return self._ledger.read_log(after, limit, types)
+
+    async def head(self) -> int:
+        """Return the highest position, 0 when the log is empty."""
+        return self._ledger.head
+
+    async def streams(self, after: str = "", limit: int = 1000) -> list[StreamInfo]:
+        """Return up to `limit` streams with an id above `after`, in id order."""
+        return self._ledger.streams(after, limit)
+
+    def subscribe(self, after: int = 0) -> AsyncIterator[RecordedEvent]:
+        """Yield what is there after `after`, then each new event as it is saved."""
+        check_range(after, "after")
+        _ = self._ledger  # closed: say so now, not at the first event
+        return self._follow(after)
+
+    async def _follow(self, position: int) -> AsyncIterator[RecordedEvent]:
+        while True:
+            for record in self._ledger.read_log(position, 1000, None):
+                yield record
+                position = record.position
+            if self._ledger.head <= position:
+                await self._sleep()
+
+    async def _sleep(self) -> None:
+        sleeper = asyncio.get_running_loop().create_future()
+        self._sleepers.add(sleeper)
+        try:
+            await sleeper
+        finally:
+            self._sleepers.discard(sleeper)
+
+    def _wake(self) -> None:
+        for sleeper in self._sleepers:
+            if not sleeper.done():
+                sleeper.set_result(None)
