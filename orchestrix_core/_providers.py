@@ -9,7 +9,7 @@ from typing import Final
 from orchestrix_core.errors import BackendNotFoundError, PluginLoadError
 from orchestrix_core.hookspecs import Kind
 
-__all__ = ["FIRST_STEP", "KNOWN", "not_found", "provider_of"]
+__all__ = ["DEFAULT_BUS", "FIRST_BACKEND", "FIRST_STEP", "KNOWN", "not_found", "provider_of"]
 
 KNOWN: Final[Mapping[Kind, tuple[str, ...]]] = {
     "event_store": ("memory", "postgres", "sqlite"),
@@ -24,8 +24,13 @@ A table, not a rule for every name: to advise `pip install orchestrix-<whatever 
 would send people to whoever has registered that name. It is only ever printed.
 """
 
+DEFAULT_BUS: Final = "memory"
+"""The message bus of an application that chooses none."""
+
+FIRST_BACKEND: Final = "sqlite"
+"""The event store to begin with: embedded, durable, without a server."""
 FIRST_STEP: Final = "pip install orchestrix-sqlite"
-"""How to get a first backend: embedded, durable, without a server."""
+"""How to get it."""
 
 
 def provider_of(name: str) -> str:

@@ -19,7 +19,7 @@ ORDER = [
     "_exact", "_plans", "_fields", "_codec", "_converter", "encoder", "serialization",
     "stores", "buses", "instrumentation",
     "secrets", "hookspecs", "_discovery", "_providers", "plugins", "configuration",
-    "aggregates", "subscriptions", "projections", "sagas", "runtime",
+    "aggregates", "subscriptions", "projections", "sagas", "_backends", "application",
     "demo", "cli",
 ]  # fmt: skip
 

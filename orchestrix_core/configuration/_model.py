@@ -18,6 +18,7 @@ from orchestrix_core.configuration._structuring import config_fields, split, str
 from orchestrix_core.hookspecs import Backend, Kind
 from orchestrix_core.plugins import KINDS, PluginRegistry
 from orchestrix_core.secrets import MASK, mask
+from orchestrix_core.stores import CAPABILITIES
 
 __all__ = ["Configuration", "Entry"]
 
@@ -80,11 +81,18 @@ class Configuration:
         for key in document.table:
             if key not in (*KINDS, *_LISTS):
                 raise document.fault((key,), f"unknown key; {nearest(key, (*KINDS, *_LISTS))}")
+        requires = _strings(document, "requires")
+        for name in requires:
+            if name not in CAPABILITIES:
+                reason = f"{name!r} is no capability; {nearest(name, CAPABILITIES)}"
+                raise document.fault(("requires",), reason)
         choices = {kind: _choice(document, kind) for kind in KINDS}
         return cls(
             document=document,
             chosen={kind: name for kind, name in choices.items() if name is not None},
-            **{key: _strings(document, key) for key in _LISTS},
+            modules=_strings(document, "modules"),
+            requires=requires,
+            block=_strings(document, "block"),
         )
 
     def check_names(self, registry: PluginRegistry) -> None:

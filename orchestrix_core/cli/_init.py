@@ -1,0 +1,103 @@
+"""`orchestrix init`: write a commented configuration to start from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from enum import Enum
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from orchestrix_core._providers import DEFAULT_BUS, FIRST_BACKEND, FIRST_STEP
+from orchestrix_core.cli._session import session_of
+from orchestrix_core.configuration import FILE_NAME
+from orchestrix_core.configuration._structuring import config_fields
+from orchestrix_core.errors import ConfigurationError
+from orchestrix_core.hookspecs import Backend
+from orchestrix_core.plugins import PluginRegistry
+
+__all__ = ["add_to"]
+
+_PAGE = """\
+# The configuration of an Orchestrix application; `orchestrix doctor` shows what is in force.
+#
+# Values may hold ${{NAME}} or ${{NAME:-default}} from the environment, and an environment variable
+# such as ORCHESTRIX__EVENT_STORE__{variable}__... stands over the file.
+
+[orchestrix]
+# Which backend keeps the events{installed}.
+event_store.use = "{store}"
+
+# Which backend carries messages; this is also the default.
+message_bus.use = "{bus}"
+
+# Your modules that define message classes, imported at start-up.
+modules = []
+
+# What the event store must be able to do, checked at start-up: "persistent", "global_log", ...
+requires = []
+
+# Plugins that must not be loaded.
+block = []
+{settings}"""
+
+
+def add_to(program: typer.Typer) -> None:
+    """Add the command."""
+    program.command(epilog="Example: orchestrix --config shop.toml init")(init)
+
+
+def init(
+    ctx: typer.Context,
+    force: Annotated[bool, typer.Option("--force", help="Overwrite an existing file.")] = False,
+) -> None:
+    """Write a commented orchestrix.toml here, or the file that --config names."""
+    file = session_of(ctx).config or Path(FILE_NAME)
+    registry = PluginRegistry.discover()
+    try:
+        with file.open("w" if force else "x", encoding="utf-8") as target:
+            target.write(render(registry))
+    except FileExistsError as exc:
+        reason = "exists already; overwrite it with --force"
+        raise ConfigurationError(reason, file=str(file)) from exc
+    except OSError as exc:
+        raise ConfigurationError(f"cannot be written: {exc.strerror}", file=str(file)) from exc
+    typer.echo(f"wrote {file}; next: orchestrix doctor")
+    if not registry.names("event_store"):
+        typer.echo(f"no backends installed; get a first one: {FIRST_STEP}")
+
+
+def render(registry: PluginRegistry) -> str:
+    """Return the page, with the settings of every event store that is installed."""
+    names = registry.names("event_store")
+    store = FIRST_BACKEND if FIRST_BACKEND in names or not names else names[0]
+    stores = [row.backend for row in registry.backends if row.backend.kind == "event_store"]
+    return _PAGE.format(
+        variable=store.upper().replace("-", "_"),
+        installed=f"; installed: {', '.join(names)}" if names else "",
+        store=store,
+        bus=DEFAULT_BUS,
+        settings="".join("\n" + "\n".join(_table(backend)) + "\n" for backend in stores),
+    )
+
+
+def _table(backend: Backend) -> Iterator[str]:
+    fields = config_fields(backend.config)
+    if fields:
+        yield f"# [orchestrix.{backend.kind}.{backend.name}]"
+    for name, field in fields.items():
+        yield f"# {name} = {_toml(field.default)}"
+
+
+def _toml(value: Any) -> str:
+    """Write a default as TOML; a value that has no default, or no TOML form, is left to fill in."""
+    if isinstance(value, Enum):
+        value = value.value
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, int | float):
+        return repr(value)
+    if isinstance(value, str | Path):
+        return '"' + str(value).replace("\\", "\\\\").replace('"', '\\"') + '"'
+    return "..."

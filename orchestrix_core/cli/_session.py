@@ -1,0 +1,56 @@
+"""What the commands of one run share: the configuration and the plugins, read when first needed."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine
+from functools import cached_property
+from pathlib import Path
+from typing import Annotated, Any, TypeVar
+
+import typer
+
+from orchestrix_core.configuration import Configuration
+from orchestrix_core.plugins import PluginRegistry
+
+__all__ = ["INTERRUPTED", "JsonOption", "Session", "run", "session_of"]
+
+T = TypeVar("T")
+
+INTERRUPTED = 130
+"""The exit status after Ctrl-C, 128 + SIGINT, as of `tail -f`."""
+
+JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
+
+
+class Session:
+    """One run of the program."""
+
+    def __init__(self, config: Path | None) -> None:
+        self.config = config
+
+    @cached_property
+    def configuration(self) -> Configuration:
+        """The configuration named by `--config`, or else the nearest."""
+        return Configuration.load(self.config)
+
+    @cached_property
+    def registry(self) -> PluginRegistry:
+        """The installed plugins, but for those that the configuration blocks."""
+        return PluginRegistry.discover(block=self.configuration.block)
+
+
+def session_of(ctx: typer.Context) -> Session:
+    """Return the session of this run, made when the first one asks."""
+    root = ctx.find_root()
+    if not isinstance(root.obj, Session):
+        root.obj = Session(root.params.get("config"))
+    return root.obj
+
+
+def run(work: Coroutine[Any, Any, T]) -> T:
+    """Run a command's work to its end; Ctrl-C ends the program without a word."""
+    try:
+        return asyncio.run(work)
+    except KeyboardInterrupt:
+        raise typer.Exit(INTERRUPTED) from None
