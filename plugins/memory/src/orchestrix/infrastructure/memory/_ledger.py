@@ -114,7 +114,7 @@ class Ledger:
     def load(self, aggregate_id: str, from_version: int | None) -> list[Event]:
         """Return a stream's events after the first `from_version`."""
         check_id(aggregate_id)
-        first = check_range(from_version or 0, "from_version")
+        first = check_range(0 if from_version is None else from_version, "from_version")
         events = self._streams.get(aggregate_id, [])[first:]
         return self._copied(events) if aggregate_id in self._mutable else events
 
