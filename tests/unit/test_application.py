@@ -5,9 +5,8 @@ from contextlib import contextmanager
 import attrs
 import pytest
 
-from orchestrix_core import Event, MessageRegistry, StoreClosedError, upcaster
+from orchestrix_core import Event, MessageRegistry, upcaster
 from orchestrix_core import application as application_module
-from orchestrix_core.aggregates import AggregateRoot, when
 from orchestrix_core.application import Orchestrix
 from orchestrix_core.errors import (
     BackendNotFoundError,
@@ -25,17 +24,6 @@ REGISTRY = MessageRegistry()
 
 class TicketOpened(Event, registry=REGISTRY):
     title: str
-
-
-class Ticket(AggregateRoot):
-    title = ""
-
-    def open(self, title: str) -> None:
-        self.record(TicketOpened(title=title))
-
-    @when(TicketOpened)
-    def _opened(self, event: TicketOpened) -> None:
-        self.title = event.title
 
 
 @attrs.frozen(kw_only=True)
@@ -128,27 +116,6 @@ def make(tmp_path):
         return Orchestrix.from_config(file, registry=registry, **arguments)
 
     return make
-
-
-async def test_the_opening_part_on_what_is_installed(make):
-    heard = []
-
-    async def hear(event: TicketOpened) -> None:
-        heard.append(event.title)
-
-    async with make('[orchestrix]\nevent_store = "memory"') as app:
-        app.bus.subscribe(TicketOpened, hear)
-        tickets = app.repository(Ticket)
-        ticket = await tickets.load("T-1")
-        ticket.open("broken door")
-        (event,) = ticket.uncommitted_events
-        await tickets.save(ticket)
-        await app.publish(event)
-        assert (await tickets.load("T-1")).title == "broken door"
-        assert await app.store.load("T-1") == [event]
-    assert heard == ["broken door"]
-    with pytest.raises(StoreClosedError):
-        await app.store.load("T-1")
 
 
 async def test_backends_open_in_order_and_close_in_reverse(make):

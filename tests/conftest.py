@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from textwrap import dedent
 
+import attrs
 import pytest
 
 InstallPlugin = Callable[..., Path]
@@ -51,3 +52,34 @@ def install_plugin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[
     yield install
     for module in modules:
         sys.modules.pop(module, None)
+
+
+@attrs.frozen
+class Done:
+    """How a run of the program ended and what it printed."""
+
+    status: int
+    out: str
+    err: str
+
+
+@pytest.fixture
+def orchestrix(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Callable[..., Done]:
+    """Run the program `orchestrix` in a folder of the test's own, in this process."""
+    from orchestrix_core.cli import main  # not every suite below this folder has the core
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("ORCHESTRIX_CONFIG", raising=False)
+
+    def run(*arguments: object) -> Done:
+        monkeypatch.setattr(sys, "argv", ["orchestrix", *map(str, arguments)])
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as end:
+            main()
+        printed = capsys.readouterr()
+        assert isinstance(end.value.code, int)
+        return Done(end.value.code, printed.out, printed.err)
+
+    return run

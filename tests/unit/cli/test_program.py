@@ -1,0 +1,279 @@
+"""The program without any backend: blocked where the environment has one."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from importlib import metadata
+
+import pytest
+
+BLOCKED = '[orchestrix]\nblock = ["memory", "sqlite"]\n'
+
+DEMO_PLUGIN = """
+import attrs
+from orchestrix_core.hookspecs import Backend, hookimpl
+
+@attrs.frozen(kw_only=True)
+class Config:
+    path: str = "x"
+    size: int = 1
+
+class Store:
+    async def initialize(self):
+        if {fails}:
+            raise OSError("no route to pg://u:hunter2@host")
+
+    async def close(self):
+        pass
+
+    async def ping(self):
+        return {answers}
+
+class Bus:
+    pass
+
+@hookimpl
+def orchestrix_backends():
+    both = dict(config=Config, capabilities=frozenset({{"async"}}))
+    return [Backend(kind="event_store", name="acme", create=lambda c: Store(), **both),
+            Backend(kind="message_bus", name="acme", create=lambda c: Bus(), **both)]
+
+@hookimpl
+def orchestrix_commands(cli):
+    @cli.command()
+    def greet(name: str) -> None:
+        print("hello", name)
+"""
+
+CHOSEN = BLOCKED + 'event_store = "acme"\nmessage_bus = "acme"\n'
+
+
+@pytest.fixture
+def configure(tmp_path):
+    def configure(text):
+        (tmp_path / "orchestrix.toml").write_text(text)
+
+    return configure
+
+
+@pytest.fixture
+def acme(install_plugin, configure):
+    def acme(*, fails=False, answers=True, text=CHOSEN):
+        install_plugin("acme", DEMO_PLUGIN.format(fails=fails, answers=answers))
+        configure(text)
+
+    return acme
+
+
+def test_version(orchestrix):
+    done = orchestrix("--version")
+    assert (done.status, done.out) == (
+        0,
+        f"orchestrix-core {metadata.version('orchestrix-core')}\n",
+    )
+
+
+@pytest.mark.parametrize(
+    "command", ["plugins", "doctor", "events", "log", "trace", "streams", "init"]
+)
+def test_help_of_each_command_has_an_example(orchestrix, command):
+    done = orchestrix(command, "--help")
+    assert done.status == 0
+    assert "Example: orchestrix " in done.out
+
+
+@pytest.mark.parametrize("command", ["plugins", "doctor", "events", "log", "trace", "streams"])
+def test_each_command_that_prints_a_table_has_json(orchestrix, command):
+    assert "--json" in orchestrix(command, "--help").out
+
+
+class TestPlugins:
+    def test_with_nothing_installed_it_says_how_to_begin(self, orchestrix, configure):
+        configure(BLOCKED)
+        done = orchestrix("plugins")
+        assert done.status == 0
+        assert "no backends installed" in done.out
+        assert "pip install orchestrix-sqlite" in done.out
+
+    def test_with_nothing_installed_json_is_empty(self, orchestrix, configure):
+        configure(BLOCKED)
+        assert json.loads(orchestrix("plugins", "--json").out) == {"backends": [], "errors": []}
+
+    def test_what_is_installed(self, orchestrix, acme):
+        acme()
+        done = orchestrix("plugins")
+        assert done.out.splitlines()[1].split() == ["event_store", "acme", "acme", "1.0", "async"]
+        assert json.loads(orchestrix("plugins", "--json").out)["backends"][1] == {
+            "kind": "message_bus",
+            "name": "acme",
+            "distribution": "acme",
+            "version": "1.0",
+            "capabilities": ["async"],
+        }
+
+    def test_what_failed_to_load_is_named_with_its_cause(self, orchestrix, acme, install_plugin):
+        acme()
+        install_plugin("zebra", "raise RuntimeError('no [libzebra] here')", version="7.1")
+        done = orchestrix("plugins")
+        assert done.status == 0
+        assert "event_store  acme" in done.out
+        failed = done.out.partition("failed to load:")[2]
+        assert "zebra" in failed
+        assert "7.1" in failed
+        assert "RuntimeError: no [libzebra] here" in failed
+        (error,) = json.loads(orchestrix("plugins", "--json").out)["errors"]
+        assert error["distribution"] == "zebra"
+
+
+class TestWrongInput:
+    @pytest.mark.parametrize("command", [["doctor"], ["streams"], ["log"], ["plugins"]])
+    def test_a_misspelt_key(self, orchestrix, configure, tmp_path, command):
+        configure('[orchestrix]\nevent_stor = "acme"')
+        done = orchestrix(*command)
+        assert done.status == 2
+        assert done.out == ""
+        (line,) = done.err.splitlines()
+        assert f"{tmp_path / 'orchestrix.toml'}: orchestrix.event_stor: unknown key" in line
+        assert "did you mean 'event_store'?" in line
+
+    def test_a_misspelt_setting_of_a_plugin(self, orchestrix, acme):
+        acme(text=BLOCKED + 'message_bus = "acme"\n[orchestrix.event_store.acme]\npth = "x"')
+        for command in ("doctor", "streams"):
+            done = orchestrix(command)
+            assert done.status == 2
+            assert "orchestrix.event_store.acme.pth: unknown key" in done.err
+            assert "did you mean 'path'?" in done.err
+            assert "Traceback" not in done.err
+
+    def test_a_backend_that_is_not_installed(self, orchestrix, configure):
+        configure(BLOCKED + 'event_store = "sqlite"')
+        done = orchestrix("streams")
+        assert done.status == 2
+        assert "pip install orchestrix-sqlite" in done.err
+
+    def test_a_file_that_is_not_there(self, orchestrix):
+        done = orchestrix("--config", "no.toml", "doctor")
+        assert done.status == 2
+        assert "no.toml" in done.err
+
+    def test_no_event_store_is_chosen(self, orchestrix, configure):
+        configure(BLOCKED)
+        done = orchestrix("doctor")
+        assert done.status == 2
+        assert "orchestrix init" in done.err
+
+    def test_a_missing_capability(self, orchestrix, acme):
+        acme()
+        done = orchestrix("log")
+        assert done.status == 2
+        assert "'acme' lacks global_log" in done.err
+
+    @pytest.mark.parametrize(
+        "arguments", [["nope"], ["--nope"], ["events"], ["log", "--limit", "0"]]
+    )
+    def test_wrong_arguments(self, orchestrix, configure, arguments):
+        configure(BLOCKED)
+        done = orchestrix(*arguments)
+        assert done.status == 2
+        assert "Error: " in done.err
+        assert "Traceback" not in done.err
+
+
+class TestDoctor:
+    def test_healthy(self, orchestrix, acme, tmp_path, monkeypatch):
+        acme()
+        monkeypatch.setenv("ORCHESTRIX__EVENT_STORE__ACME__PATH", "pg://u:hunter2@h")
+        done = orchestrix("doctor", "--json")
+        report = json.loads(done.out)
+        assert (done.status, report["healthy"]) == (0, True)
+        assert report["configuration"]["file"] == str(tmp_path / "orchestrix.toml")
+        settings = {row["key"]: row for row in report["configuration"]["settings"]}
+        assert settings["orchestrix.event_store.acme.path"] == {
+            "key": "orchestrix.event_store.acme.path",
+            "value": "pg://u:********@h",
+            "source": "environment variable ORCHESTRIX__EVENT_STORE__ACME__PATH",
+        }
+        assert settings["orchestrix.event_store.acme.size"]["source"] == "default"
+        assert [row["healthy"] for row in report["backends"]] == [True, True]
+        assert report["backends"][0]["milliseconds"] >= 0
+        assert "hunter2" not in done.out + orchestrix("doctor").out
+
+    @pytest.mark.parametrize(
+        ("how", "told"),
+        [
+            ({"fails": True}, "OSError: no route to pg://u:********@host"),
+            ({"answers": False}, "does not answer"),
+        ],
+    )
+    def test_unhealthy(self, orchestrix, acme, how, told):
+        acme(**how)
+        done = orchestrix("doctor")
+        assert done.status == 1
+        assert told in done.out
+        report = json.loads(orchestrix("doctor", "--json").out)
+        assert [row["healthy"] for row in report["backends"]] == [False, True]
+        assert report["healthy"] is False
+
+
+class TestInit:
+    def test_it_writes_a_file_that_loads(self, orchestrix, tmp_path, acme):
+        acme()
+        (tmp_path / "orchestrix.toml").unlink()
+        done = orchestrix("init")
+        assert (done.status, done.out) == (0, "wrote orchestrix.toml; next: orchestrix doctor\n")
+        text = (tmp_path / "orchestrix.toml").read_text()
+        assert '# [orchestrix.event_store.acme]\n# path = "x"\n# size = 1\n' in text
+        assert orchestrix("plugins").status == 0
+
+    def test_it_does_not_overwrite(self, orchestrix, tmp_path, configure):
+        configure(BLOCKED)
+        done = orchestrix("init")
+        assert done.status == 2
+        assert "--force" in done.err
+        assert (tmp_path / "orchestrix.toml").read_text() == BLOCKED
+        assert orchestrix("init", "--force").status == 0
+        assert (tmp_path / "orchestrix.toml").read_text() != BLOCKED
+
+    def test_the_file_that_config_names(self, orchestrix, tmp_path):
+        assert orchestrix("--config", "shop.toml", "init").status == 0
+        assert (tmp_path / "shop.toml").exists()
+
+    def test_a_folder_that_is_not_there(self, orchestrix):
+        done = orchestrix("--config", "no/shop.toml", "init")
+        assert done.status == 2
+        assert "cannot be written" in done.err
+
+
+class TestCommandsOfPlugins:
+    def test_they_run(self, orchestrix, acme):
+        acme()
+        assert orchestrix("greet", "Ann").out == "hello Ann\n"
+        assert "greet" in orchestrix("--help").out
+
+    def test_they_cannot_take_a_name(self, orchestrix, install_plugin, configure):
+        configure(BLOCKED)
+        code = DEMO_PLUGIN.format(fails=False, answers=True).replace("greet", "doctor")
+        install_plugin("acme", code)
+        assert "command name doctor is taken" in orchestrix("plugins").out
+        assert "name of the" not in orchestrix("doctor", "--help").out
+
+    def test_help_works_with_a_broken_configuration(self, orchestrix, configure):
+        configure("[orchestrix")
+        done = orchestrix("--help")
+        assert done.status == 0
+        assert "doctor" in done.out
+        assert "is not valid TOML" in done.err
+
+
+def test_a_reader_that_goes_away_is_no_error(tmp_path):
+    """`orchestrix ... | head` with a pipe that nobody reads: no traceback, no complaint."""
+    (tmp_path / "orchestrix.toml").write_text(BLOCKED)
+    program = "from orchestrix_core.cli import main; main()"
+    with subprocess.Popen(
+        [sys.executable, "-c", program, "plugins", "--json"],
+        cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    ) as process:  # fmt: skip
+        process.stdout.close()
+        assert process.stderr.read() == b""
