@@ -81,7 +81,7 @@ def test_a_wheel_holds_every_file_of_its_package(built: Path, name: str) -> None
     base = project if project == ROOT else project / "src"
     files = (path for path in (base / own).rglob("*") if path.is_file())
     expected = {path.relative_to(base).as_posix() for path in files if path.suffix != ".pyc"}
-    assert {item for item in contents(built, name) if item.startswith(own)} == expected
+    assert {item for item in contents(built, name) if item.startswith(f"{own}/")} == expected
     assert {f"{own}/__init__.py", f"{own}/py.typed"} <= expected
 
 
