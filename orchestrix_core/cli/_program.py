@@ -14,6 +14,7 @@ import typer.main
 
 from orchestrix_core.cli import _doctor, _init, _plugins, _read
 from orchestrix_core.cli._session import session_of
+from orchestrix_core.demo import command as _demo
 from orchestrix_core.errors import (
     BackendNotFoundError,
     ConfigurationError,
@@ -91,6 +92,7 @@ def make_program() -> Program:
     _doctor.add_to(program)
     _read.add_to(program)
     _init.add_to(program)
+    _demo.add_to(program)
     group = typer.main.get_group(program)
     if not isinstance(group, Program):
         msg = f"typer made a {type(group).__name__} of a Program"
