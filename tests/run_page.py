@@ -66,8 +66,13 @@ class Page:
     def run(self) -> None:
         with asyncio.Runner() as self.loop:
             for example in self.document.examples():
-                with contextlib.suppress(SkipTest):
+                try:
                     example.evaluate()
+                except SkipTest:
+                    continue
+                except BaseException as exc:
+                    exc.add_note(f"in the block at {example.path}:{example.line}")
+                    raise
 
     def python(self, example: Example) -> None:
         write_named(example.parsed)
@@ -99,24 +104,21 @@ class Page:
         commands = [line for line in example.parsed.splitlines() if line.strip()]
         if all(line.startswith("pip install ") for line in commands):
             unknown = {name for line in commands for name in line.split()[2:]} - INSTALLABLE
-            assert not unknown, f"{example.path}:{example.line}: who publishes {unknown}?"
+            assert not unknown, f"who publishes {unknown}?"
             return
         done = subprocess.run(
             ["bash", "-euo", "pipefail", "-c", example.parsed],
             env={**os.environ, "PATH": search_path(), "COLUMNS": "100", "NO_COLOR": "1"},
             text=True, capture_output=True, timeout=120, check=False,
         )  # fmt: skip
-        where = f"{example.path}:{example.line}"
-        assert done.returncode == 0, (
-            f"{where}: status {done.returncode}\n{done.stdout}{done.stderr}"
-        )
+        assert done.returncode == 0, f"status {done.returncode}\n{done.stdout}{done.stderr}"
         self.printed = done.stdout
 
     def output(self, example: Example) -> None:
         same = doctest.OutputChecker().check_output(
             tidy(example.parsed), tidy(self.printed), doctest.ELLIPSIS
         )
-        assert same, f"{example.path}:{example.line}: what was printed is\n{self.printed}"
+        assert same, f"what was printed is\n{self.printed}"
 
 
 def write_named(source: str) -> None:

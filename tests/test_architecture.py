@@ -20,7 +20,7 @@ ORDER = [
     "stores", "buses", "instrumentation",
     "secrets", "hookspecs", "_discovery", "_providers", "plugins", "configuration",
     "aggregates", "subscriptions", "projections", "sagas", "_backends", "application",
-    "demo", "cli",
+    "cli", "demo",
 ]  # fmt: skip
 
 PACKAGES = {
