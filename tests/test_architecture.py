@@ -16,11 +16,12 @@ CORE = ROOT / "orchestrix_core"
 # Data flows one way. A module of the core imports only from those that stand before it.
 ORDER = [
     "errors", "context", "registry", "_definition", "messages", "records",
-    "_exact", "validation", "_plans", "_fields", "_codec", "_converter", "encoder", "serialization",
+    "_exact", "validation", "_plans", "_fields", "_codec", "_converter", "json_encoder",
+    "serialization",
     "stores", "buses", "instrumentation",
     "secrets", "hookspecs", "_discovery", "_providers", "plugins", "configuration",
     "aggregates", "subscriptions", "projections", "sagas", "_backends", "application",
-    "cli", "demo",
+    "cli",
 ]  # fmt: skip
 
 PACKAGES = {
