@@ -5,6 +5,7 @@ This package holds what applications and plugins share: messages, their serializ
 that backends implement, the plugin registry, the configuration and the command line.
 """
 
+from orchestrix_core.aggregates import AggregateRoot, Repository, when
 from orchestrix_core.buses import AsyncMessageBus, MessageBus
 from orchestrix_core.context import current_trace_id, handling, use_trace
 from orchestrix_core.errors import (
@@ -24,6 +25,7 @@ from orchestrix_core.errors import (
 )
 from orchestrix_core.hookspecs import Backend, ContractSubject, hookimpl
 from orchestrix_core.instrumentation import NO_INSTRUMENTATION, Instrumentation, compose
+from orchestrix_core.json_encoder import OrchestrixJSONEncoder
 from orchestrix_core.messages import Command, Event, Message, RawEvent, stored_as
 from orchestrix_core.records import RecordedEvent, Snapshot, StreamInfo, StreamWrite
 from orchestrix_core.registry import MessageRegistry, default_registry, upcaster
@@ -32,6 +34,7 @@ from orchestrix_core.stores import AsyncEventLog, AsyncEventStore, EventLog, Eve
 
 __all__ = [
     "NO_INSTRUMENTATION",
+    "AggregateRoot",
     "AmbiguousMessageType",
     "AsyncEventLog",
     "AsyncEventStore",
@@ -53,9 +56,11 @@ __all__ = [
     "MessageRegistry",
     "MissingCapabilityError",
     "OrchestrixError",
+    "OrchestrixJSONEncoder",
     "PluginLoadError",
     "RawEvent",
     "RecordedEvent",
+    "Repository",
     "SerializationError",
     "Serializer",
     "Snapshot",
@@ -74,4 +79,5 @@ __all__ = [
     "stored_as",
     "upcaster",
     "use_trace",
+    "when",
 ]

@@ -41,7 +41,7 @@ def _type_of(message: Message) -> str:
     field_specifiers=(attrs.field, dataclasses.field),
 )
 class _Fields:
-    """Carries the transform for `Message`: checkers skip the fields of the class that carries it."""
+    """Carries the transform for `Message`: checkers skip the fields of its carrier itself."""
 
 
 @attrs.frozen(kw_only=True, slots=False)

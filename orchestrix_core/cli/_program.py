@@ -14,7 +14,7 @@ import typer.main
 
 from orchestrix_core.cli import _doctor, _init, _plugins, _read
 from orchestrix_core.cli._session import session_of
-from orchestrix_core.demo import command as _demo
+from orchestrix_core.cli.demo import command as _demo
 from orchestrix_core.errors import (
     BackendNotFoundError,
     ConfigurationError,

@@ -18,18 +18,18 @@ from orchestrix_core._backends import create, event_store, opened, require
 from orchestrix_core._providers import FIRST_BACKEND
 from orchestrix_core.cli._output import print_json
 from orchestrix_core.cli._session import JsonOption, run, session_of
-from orchestrix_core.configuration import Configuration
-from orchestrix_core.demo.delays import follow_log
-from orchestrix_core.demo.flights import TOTAL
-from orchestrix_core.demo.loading import LogStore, load_flights, rows_loaded
-from orchestrix_core.demo.report import Report
-from orchestrix_core.demo.tour import (
+from orchestrix_core.cli.demo.delays import follow_log
+from orchestrix_core.cli.demo.flights import TOTAL
+from orchestrix_core.cli.demo.loading import LogStore, load_flights, rows_loaded
+from orchestrix_core.cli.demo.report import Report
+from orchestrix_core.cli.demo.tour import (
     append_in_conflict,
     busiest_aircraft,
     expected_counts,
     find_trace,
     rebuild,
 )
+from orchestrix_core.configuration import Configuration
 from orchestrix_core.plugins import PluginRegistry
 from orchestrix_core.stores import GLOBAL_LOG, MULTI_STREAM, PERSISTENT
 
@@ -37,6 +37,7 @@ __all__ = ["add_to"]
 
 _NEEDS: Final = (GLOBAL_LOG, MULTI_STREAM, PERSISTENT)
 _FILE: Final = "orchestrix-demo.db"
+_WIDTH: Final = 120  # columns where no terminal tells: wide enough for every table
 
 LimitOption = Annotated[
     int | None,
@@ -66,7 +67,7 @@ def demo(ctx: typer.Context, limit: LimitOption = None, json: JsonOption = False
     if json:
         print_json(report.to_json())
     else:
-        report.print_to(Console())
+        report.print_to(Console(width=None if sys.stdout.isatty() else _WIDTH))
     if not report.complete:
         raise typer.Exit(1)
 

@@ -9,9 +9,9 @@ from time import perf_counter
 import attrs
 
 from orchestrix_core.aggregates import Repository
-from orchestrix_core.demo.domain import Aircraft, FlightDelayed
-from orchestrix_core.demo.flights import read_flights, read_rows
-from orchestrix_core.demo.loading import LATE, LogStore, trace_of
+from orchestrix_core.cli.demo.domain import Aircraft, FlightDelayed
+from orchestrix_core.cli.demo.flights import read_flights, read_rows
+from orchestrix_core.cli.demo.loading import LATE, LogStore, trace_of
 from orchestrix_core.errors import ConcurrencyError, OrchestrixError
 from orchestrix_core.messages import Event
 
@@ -108,7 +108,7 @@ async def rebuild(store: LogStore, stream: str) -> Rebuilt:
 async def append_in_conflict(store: LogStore, stream: str) -> Refused:
     """Append as one who has not seen the newest event: it must be refused, and change nothing."""
     before = len(await store.load(stream))
-    event = FlightDelayed(flight="none", minutes=LATE)
+    event = FlightDelayed(flight="none", carrier="none", minutes=LATE)
     try:
         await store.save(stream, [event], expected_version=before - 1)
     except ConcurrencyError as error:

@@ -9,8 +9,8 @@ import attrs
 from rich.console import Console
 from rich.table import Table
 
-from orchestrix_core.demo.delays import Delays
-from orchestrix_core.demo.tour import Rebuilt, Refused, Traced
+from orchestrix_core.cli.demo.delays import Delays
+from orchestrix_core.cli.demo.tour import Rebuilt, Refused, Traced
 
 __all__ = ["Report"]
 
@@ -128,7 +128,7 @@ class Report:
 
 def _table(title: str, first: str, *others: str) -> Table:
     table = Table(title=title, title_justify="left")
-    table.add_column(first)
+    table.add_column(first, no_wrap=True)
     for name in others:
-        table.add_column(name, justify="right")
+        table.add_column(name, justify="right", overflow="fold")
     return table

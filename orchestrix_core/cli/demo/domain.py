@@ -41,6 +41,7 @@ class FlightDelayed(Event, type="demo.flight.delayed"):
     """A flight left at least a quarter of an hour late."""
 
     flight: str
+    carrier: str
     minutes: int
 
 

@@ -11,8 +11,8 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from orchestrix_core.demo.domain import FlightArrived, FlightDelayed, FlightDeparted
-from orchestrix_core.demo.loading import LogStore
+from orchestrix_core.cli.demo.domain import FlightArrived, FlightDelayed, FlightDeparted
+from orchestrix_core.cli.demo.loading import LogStore
 from orchestrix_core.messages import Event
 from orchestrix_core.records import Snapshot
 
@@ -40,7 +40,7 @@ class Delays:
             self.departures[event.carrier] += 1
             self.minutes[event.carrier] += event.minutes_late
         elif isinstance(event, FlightDelayed):
-            self.delayed[event.flight[:2]] += 1
+            self.delayed[event.carrier] += 1
         elif isinstance(event, FlightArrived):
             self.miles[event.carrier] += event.miles
 

@@ -14,7 +14,7 @@ from datetime import timedelta
 from itertools import islice
 from typing import Final, Protocol
 
-from orchestrix_core.demo.domain import (
+from orchestrix_core.cli.demo.domain import (
     FlightArrived,
     FlightCancelled,
     FlightDelayed,
@@ -22,7 +22,7 @@ from orchestrix_core.demo.domain import (
     FlightScheduled,
     RowsLoaded,
 )
-from orchestrix_core.demo.flights import Flight, read_flights
+from orchestrix_core.cli.demo.flights import Flight, read_flights
 from orchestrix_core.messages import Event
 from orchestrix_core.records import StreamWrite
 from orchestrix_core.stores import AsyncEventLog, AsyncEventStore
@@ -117,7 +117,13 @@ def _flown(flight: Flight, name: str, trace: str) -> Iterator[Event]:
     late = flight.departure_delay or 0
     left = flight.departure + timedelta(minutes=late)
     if late >= LATE:
-        yield FlightDelayed(flight=name, minutes=late, timestamp=flight.departure, trace_id=trace)
+        yield FlightDelayed(
+            flight=name,
+            carrier=flight.carrier,
+            minutes=late,
+            timestamp=flight.departure,
+            trace_id=trace,
+        )
     yield FlightDeparted(
         flight=name,
         carrier=flight.carrier,
