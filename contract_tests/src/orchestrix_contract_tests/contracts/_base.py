@@ -31,10 +31,10 @@ class Contract:
 
     subject: ClassVar[Any]
 
-    def __init_subclass__(cls, **kwargs: Any) -> None:
+    def __init_subclass__(cls, *, needs: tuple[str, ...] = (), **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         _refuse_weakening(cls)
-        _mark_coroutines(cls)
+        _mark_tests(cls, needs)
         given = cls.__dict__.get("subject")
         if given is not None and not isinstance(given, _Fixture):
             cls.subject = pytest.fixture(name="subject")(lambda self: given)
@@ -89,8 +89,16 @@ def _is_reasoned_xfail(test: Any) -> bool:
     return False
 
 
-def _mark_coroutines(cls: type[Contract]) -> None:
-    """Make async tests run in both modes of pytest-asyncio, each in a loop of its own."""
+def _mark_tests(cls: type[Contract], needs: tuple[str, ...]) -> None:
+    """
+    Mark the tests of this class alone: a mark on the class would hold for all it is mixed with.
+
+    Async tests run in both modes of pytest-asyncio, each in a loop of its own.
+    """
     for name, test in vars(cls).items():
-        if name.startswith("test") and inspect.iscoroutinefunction(test):
+        if not name.startswith("test") or not callable(test):
+            continue
+        if needs:
+            requires(*needs)(test)
+        if inspect.iscoroutinefunction(test):
             pytest.mark.asyncio(loop_scope="function")(test)

@@ -65,11 +65,11 @@ class Ledger:
     def append_all(self, writes: Sequence[StreamWrite]) -> None:
         """Append to several streams, all or none."""
         checked = check_writes(writes)
-        repeated = [batch[0].id for id, batch, n in checked if not self._is_new(id, batch, n)]
+        repeated = [(b[0].id, id) for id, b, n in checked if not self._is_new(id, b, n)]
         if len(repeated) < sum(1 for _, batch, _ in checked if batch):
             kept = [(id, *self._kept(batch)) for id, batch, _ in checked]
             if repeated:  # only a part was stored before: that was another save
-                raise DuplicateEventError(repeated[0], checked[0][0])
+                raise DuplicateEventError(*repeated[0])
             for write in kept:
                 self._write(*write)
 

@@ -1,0 +1,171 @@
+"""Promise 8: opening and closing."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+from collections.abc import Awaitable, Callable
+from typing import Any, Final
+
+import pytest
+
+from orchestrix_contract_tests.contracts._base import requires
+from orchestrix_contract_tests.contracts._store import StoreContract
+from orchestrix_contract_tests.domain import deposits
+from orchestrix_contract_tests.driver import Driver, Stores
+from orchestrix_core import (
+    AsyncEventLog,
+    AsyncEventStore,
+    ContractSubject,
+    EventLog,
+    EventStore,
+    Snapshot,
+    StoreClosedError,
+    StreamWrite,
+)
+from orchestrix_core.stores import ASYNC, CAPABILITIES, GLOBAL_LOG, PERSISTENT, SYNC
+
+__all__ = ["LifecycleContract"]
+
+Use = Callable[[Driver], Awaitable[Any]]
+
+
+def _snapshot() -> Snapshot:
+    return Snapshot(aggregate_id="acc", version=1, state={})
+
+
+USES: Final[dict[str, Use]] = {
+    "ping": lambda store: store.ping(),
+    "save": lambda store: store.save("acc", deposits(1)),
+    "save-nothing": lambda store: store.save("acc", []),
+    "load": lambda store: store.load("acc"),
+    "load_by_trace": lambda store: store.load_by_trace("a" * 32),
+    "save_snapshot": lambda store: store.save_snapshot(_snapshot()),
+    "load_snapshot": lambda store: store.load_snapshot("acc"),
+}
+"""Every way to use a store."""
+
+
+async def _follow(store: Driver) -> Any:
+    return await store.subscribe().next()
+
+
+LOG_USES: Final[dict[str, tuple[Use, tuple[str, ...]]]] = {
+    "save_all": (lambda store: store.save_all([StreamWrite("a", [])]), ("multi_stream",)),
+    "read_log": (lambda store: store.read_log(), ("global_log",)),
+    "head": (lambda store: store.head(), ("global_log",)),
+    "subscribe": (_follow, ("global_log", "async")),
+}
+"""Every further way to use a store that has a log, and the capabilities it takes."""
+
+EVERY_USE: Final = [pytest.param(use, id=name) for name, use in USES.items()] + [
+    pytest.param(use, id=name, marks=requires(*needs)) for name, (use, needs) in LOG_USES.items()
+]
+
+
+class LifecycleContract(StoreContract):
+    """Open, closed, and nothing that hangs in between."""
+
+    async def test_capabilities_are_known(self, subject: ContractSubject) -> None:
+        """Section 5: a misspelt capability would switch its tests off in silence."""
+        assert subject.capabilities <= CAPABILITIES
+        assert len(subject.capabilities & {SYNC, ASYNC}) == 1, "a store is either sync or async"
+
+    async def test_store_has_the_declared_methods(
+        self, store: Driver, subject: ContractSubject
+    ) -> None:
+        """Section 5: the store implements the protocols of what it declares."""
+        is_async = ASYNC in subject.capabilities
+        protocols: list[Any] = [AsyncEventStore if is_async else EventStore]
+        if GLOBAL_LOG in subject.capabilities:
+            protocols.append(AsyncEventLog if is_async else EventLog)
+        assert all(isinstance(store.store, protocol) for protocol in protocols)
+        coroutines = {
+            name: inspect.iscoroutinefunction(getattr(store.store, name))
+            for name in ("initialize", "close", "ping", "save", "load", "load_by_trace")
+        }
+        assert set(coroutines.values()) == {is_async}, coroutines
+
+    async def test_ping_answers(self, store: Driver) -> None:
+        """Promise 8: an open store answers True."""
+        assert await store.ping() is True
+
+    async def test_initialize_again_does_nothing(self, store: Driver) -> None:
+        """Promise 8: a second `initialize` loses nothing and keeps the store open."""
+        events = deposits(2)
+        await store.save("acc", events)
+        await store.initialize()
+        assert await store.load("acc") == events
+
+    async def test_close_again_does_nothing(self, store: Driver) -> None:
+        """Promise 8: `close` may be called as often as one likes."""
+        await store.save("acc", deposits(1))
+        for _ in range(3):
+            await store.close()
+
+    async def test_close_before_initialize_does_nothing(self, stores: Stores) -> None:
+        """Promise 8: cleaning up after a failed start is no error."""
+        await (await stores.make()).close()
+
+    @pytest.mark.parametrize("use", EVERY_USE)
+    async def test_use_after_close_is_refused(self, store: Driver, use: Use) -> None:
+        """Promise 8: every method of a closed store raises `StoreClosedError`, none hangs."""
+        await store.save("acc", deposits(1))
+        await store.close()
+        with pytest.raises(StoreClosedError):
+            await use(store)
+
+    @pytest.mark.parametrize("use", EVERY_USE)
+    async def test_use_before_initialize(
+        self, stores: Stores, subject: ContractSubject, use: Use
+    ) -> None:
+        """Promise 8: a persistent store refuses; one with nothing to open may work at once."""
+        store = await stores.make()
+        if PERSISTENT in subject.capabilities:
+            with pytest.raises(StoreClosedError):
+                await use(store)
+        elif use is not _follow:  # on an empty log it would wait, rightly
+            try:
+                await use(store)
+            except StoreClosedError:
+                await store.initialize()
+                await use(store)
+
+    async def test_store_is_a_context_manager(self, stores: Stores) -> None:
+        """Promise 8: the block has an open store; after it the store is closed."""
+        store = await stores.make()
+        events = deposits(1)
+        async with store:
+            await store.save("acc", events)
+            assert await store.load("acc") == events
+        with pytest.raises(StoreClosedError):
+            await store.load("acc")
+
+    async def test_context_manager_passes_exceptions_on(self, stores: Stores) -> None:
+        """Promise 8: the block's exception goes on, and the store is closed."""
+        store = await stores.make()
+        failure = RuntimeError("of the block")
+        with pytest.raises(RuntimeError) as caught:
+            async with store:
+                raise failure
+        assert caught.value is failure
+        with pytest.raises(StoreClosedError):
+            await store.ping()
+
+    async def test_stores_of_one_kind_share_nothing(
+        self, store: Driver, subject: ContractSubject, tmp_path: Any
+    ) -> None:
+        """Promise 7: another store in another place is empty."""
+        await store.save("acc", deposits(1))
+        elsewhere = tmp_path / "elsewhere"
+        elsewhere.mkdir()
+        async with Stores(subject, elsewhere) as others:
+            assert await (await others.open()).load("acc") == []
+
+    @requires("async")
+    async def test_close_ends_what_is_under_way(self, store: Driver) -> None:
+        """Promise 8: saves that race a `close` are stored or refused; none hangs."""
+        saves = [store.save(f"acc-{n}", deposits(2), 0) for n in range(20)]
+        *outcomes, closed = await asyncio.gather(*saves, store.close(), return_exceptions=True)
+        assert closed is None
+        assert all(o is None or isinstance(o, StoreClosedError) for o in outcomes), outcomes
