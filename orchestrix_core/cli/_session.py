@@ -44,7 +44,8 @@ def session_of(ctx: typer.Context) -> Session:
     """Return the session of this run, made when the first one asks."""
     root = ctx.find_root()
     if not isinstance(root.obj, Session):
-        root.obj = Session(root.params.get("config"))
+        named = root.params.get("config")  # not converted yet: the commands come before the root
+        root.obj = Session(Path(named) if named else None)
     return root.obj
 
 
