@@ -14,10 +14,21 @@ from orchestrix_core.cli._output import note, print_json, print_line, print_tabl
 from orchestrix_core.cli._session import JsonOption, Session, run, session_of
 from orchestrix_core.records import RecordedEvent, StreamInfo
 from orchestrix_core.stores import GLOBAL_LOG, PERSISTENT, AsyncStreamCatalog
+from orchestrix_core.validation import check_id
 
 __all__ = ["add_to"]
 
 _PAGE = 1000
+
+
+def _id(value: str) -> str:
+    """Refuse an id that no store can hold, an empty one or bytes that are no text."""
+    try:
+        check_id(value, "it")
+    except ValueError as exc:
+        raise typer.BadParameter(str(exc)) from exc
+    return value
+
 
 LimitOption = Annotated[int, typer.Option(min=1, help="How many to print at most.")]
 
@@ -45,7 +56,7 @@ async def open_store(session: Session, *needs: str) -> AsyncIterator[Any]:
 
 def events(
     ctx: typer.Context,
-    stream: Annotated[str, typer.Argument(help="The stream (aggregate id).")],
+    stream: Annotated[str, typer.Argument(help="The stream (aggregate id).", callback=_id)],
     at: Annotated[
         int | None, typer.Option(min=1, help="Show the stream as it was at this version.")
     ] = None,
@@ -141,7 +152,7 @@ def _print_record(document: dict[str, Any], json: bool) -> None:
 
 def trace(
     ctx: typer.Context,
-    trace_id: Annotated[str, typer.Argument(help="The trace id, 32 hex digits.")],
+    trace_id: Annotated[str, typer.Argument(help="The trace id, 32 hex digits.", callback=_id)],
     json: JsonOption = False,
 ) -> None:
     """Print the events that a trace caused, over all streams, in commit order."""
