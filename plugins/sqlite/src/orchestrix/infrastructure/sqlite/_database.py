@@ -21,14 +21,13 @@ from orchestrix.infrastructure.sqlite._config import SQLiteConfig
 from orchestrix.infrastructure.sqlite._errors import Translation, is_busy
 from orchestrix.infrastructure.sqlite._operations import Read, Write
 from orchestrix.infrastructure.sqlite._schema import inspect, prepare
-from orchestrix_core import OrchestrixError, StorageError, StoreClosedError
+from orchestrix_core import StorageError, StoreClosedError
 
 __all__ = ["Database"]
 
 T = TypeVar("T")
 
 _WAL_LIMIT = 64 * 2**20  # bytes that the log of writes keeps on disk after a large append
-_CHECKPOINT_PAGES = 4000  # 16 MiB: four times SQLite's own, so a bulk import rewrites less
 _RETRY_SECONDS = 0.005
 
 
@@ -73,7 +72,7 @@ class Database:
 
     def connect(self) -> sqlite3.Connection:
         """Return one more connection for reading; the caller closes it."""
-        self._require_open()
+        self.require_open()
         with self._translation:
             return self._connect()
 
@@ -86,7 +85,6 @@ class Database:
         )
         try:
             connection.execute(f"PRAGMA synchronous = {self.config.synchronous}")
-            connection.execute(f"PRAGMA wal_autocheckpoint = {_CHECKPOINT_PAGES}")
             connection.execute(f"PRAGMA journal_size_limit = {_WAL_LIMIT}")
         except BaseException:
             connection.close()
@@ -116,7 +114,8 @@ class Database:
             with self._translation:
                 _close([*(reader for reader in readers if reader), writer])
 
-    def _require_open(self) -> sqlite3.Connection:
+    def require_open(self) -> sqlite3.Connection:
+        """Return the connection that writes, which only `write` may use."""
         if self._writer is None:
             raise StoreClosedError(self._name)
         if self._process != os.getpid():
@@ -130,7 +129,7 @@ class Database:
     @contextmanager
     def reading(self) -> Iterator[sqlite3.Connection]:
         """Lend a connection that reads."""
-        self._require_open()
+        self.require_open()
         readers = self._readers
         connection = readers.get()
         try:
@@ -149,7 +148,7 @@ class Database:
     def write(self, operation: Write) -> None:
         """Run one write in a transaction of its own, durable when this returns."""
         with self._write_lock:
-            connection = self._require_open()
+            connection = self.require_open()
             with self._translation:
                 connection.execute("BEGIN IMMEDIATE")
                 try:
@@ -167,7 +166,7 @@ class Database:
         it held is tried again one by one, so that a large write takes no small one with it.
         """
         with self._write_lock:
-            connection = self._require_open()
+            connection = self.require_open()
             with self._translation:
                 connection.execute("BEGIN IMMEDIATE")
             try:
@@ -194,7 +193,9 @@ def _in_savepoint(connection: sqlite3.Connection, operation: Write) -> BaseExcep
     connection.execute("SAVEPOINT one")
     try:
         operation(connection)
-    except OrchestrixError as error:
+    except sqlite3.Error:
+        raise  # the disk, not this write: the transaction may be gone
+    except Exception as error:
         connection.execute("ROLLBACK TO one")
         connection.execute("RELEASE one")
         return error

@@ -52,7 +52,7 @@ _WHAT_TO_DO = {
 class Translation:
     """A reusable context manager: an error of sqlite3 inside leaves as `StorageError`."""
 
-    def __init__(self, path: Path, busy_timeout: float) -> None:
+    def __init__(self, path: Path, busy_timeout: float = 0.0) -> None:
         self._path = path
         self._busy_timeout = busy_timeout
 

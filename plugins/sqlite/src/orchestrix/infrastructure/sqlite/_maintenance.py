@@ -8,6 +8,7 @@ from contextlib import closing
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 
+from orchestrix.infrastructure.sqlite._errors import Translation
 from orchestrix.infrastructure.sqlite._operations import Read
 from orchestrix.infrastructure.sqlite._sql import QUERIES
 from orchestrix_core import StorageError
@@ -44,6 +45,8 @@ def backup(source: Path, target: Path, *, overwrite: bool) -> Read[None]:
     def run(connection: sqlite3.Connection) -> None:
         try:
             _copy(connection, target, overwrite=overwrite)
+        except FileExistsError:
+            raise
         except OSError as error:
             msg = f"{target}: the backup failed and left nothing behind: {error}"
             raise StorageError(msg) from error
@@ -68,19 +71,33 @@ def _copy(connection: sqlite3.Connection, target: Path, *, overwrite: bool) -> N
     with NamedTemporaryFile(dir=target.parent, prefix=f".{target.name}.", delete=False) as file:
         temporary = Path(file.name)
     try:
-        with closing(sqlite3.connect(temporary)) as copy:
+        with Translation(target), closing(sqlite3.connect(temporary)) as copy:
             connection.backup(copy)
         if overwrite:
             temporary.replace(target)
         else:
-            target.hardlink_to(temporary)  # unlike a rename, it never replaces a file
+            _rename_to_new(temporary, target)
         _sync_directory(target.parent)
     finally:
         temporary.unlink(missing_ok=True)
 
 
+def _rename_to_new(temporary: Path, target: Path) -> None:
+    """Give the file its name unless the name was taken meanwhile, as a plain rename would not."""
+    try:
+        target.hardlink_to(temporary)
+    except FileExistsError:
+        raise
+    except OSError:  # a file system without links, say a memory stick
+        if target.exists():
+            raise
+        temporary.replace(target)
+
+
 def _sync_directory(directory: Path) -> None:
     """Make the new name as durable as the file it names."""
+    if os.name != "posix":  # elsewhere a directory cannot be opened
+        return
     descriptor = os.open(directory, os.O_RDONLY)
     try:
         os.fsync(descriptor)

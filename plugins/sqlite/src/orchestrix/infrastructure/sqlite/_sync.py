@@ -45,11 +45,12 @@ class SQLiteSyncEventStore:
         config = SQLiteConfig(
             path=Path(path), synchronous=synchronous, busy_timeout=busy_timeout, readers=readers
         )
+        self._config = config
         self._database = Database(config, repr(self))
         self._operations = Operations(serializer or JSONSerializer())
 
     def __repr__(self) -> str:
-        return f"{type(self).__name__}"
+        return f"{type(self).__name__}({str(self._config.path)!r})"
 
     def initialize(self) -> None:
         """Open the file and create or upgrade its schema; a second call does nothing."""
@@ -129,5 +130,5 @@ class SQLiteSyncEventStore:
         Raises:
             FileExistsError: `target` exists, and `overwrite` is not set.
         """
-        source = self._database.config.path
+        source = self._config.path
         self._database.read(_maintenance.backup(source, Path(target), overwrite=overwrite))

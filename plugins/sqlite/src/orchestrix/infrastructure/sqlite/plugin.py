@@ -1,0 +1,75 @@
+"""The hooks of this distribution, and the capabilities it declares."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final
+
+from orchestrix.infrastructure.sqlite._async import SQLiteEventStore
+from orchestrix.infrastructure.sqlite._config import SQLiteConfig
+from orchestrix.infrastructure.sqlite._sync import SQLiteSyncEventStore
+from orchestrix_core import Backend, ContractSubject, JSONSerializer, Serializer, hookimpl
+from orchestrix_core.stores import (
+    ASYNC,
+    GLOBAL_LOG,
+    MULTI_PROCESS,
+    MULTI_STREAM,
+    NOTIFY,
+    PERSISTENT,
+    SYNC,
+)
+
+__all__ = ["orchestrix_backends", "orchestrix_contract_subjects"]
+
+_BOTH: Final = frozenset({PERSISTENT, GLOBAL_LOG, MULTI_STREAM, MULTI_PROCESS})
+# NOTIFY: a commit of the same process wakes its subscriptions; those of other processes poll.
+_ASYNC: Final = _BOTH | {ASYNC, NOTIFY}
+_SYNC: Final = _BOTH | {SYNC}
+
+
+def _create(config: SQLiteConfig, serializer: Serializer | None = None) -> SQLiteEventStore:
+    return SQLiteEventStore(
+        config.path,
+        synchronous=config.synchronous,
+        busy_timeout=config.busy_timeout,
+        readers=config.readers,
+        poll_interval=config.poll_interval,
+        serializer=serializer or JSONSerializer(unknown=config.unknown),
+    )
+
+
+def _file(directory: Path) -> Path:
+    return directory / "events.db"
+
+
+@hookimpl
+def orchestrix_backends() -> list[Backend]:
+    """Offer the async store, which an application runs on."""
+    return [
+        Backend(
+            kind="event_store",
+            name="sqlite",
+            config=SQLiteConfig,
+            create=_create,
+            capabilities=_ASYNC,
+        )
+    ]
+
+
+@hookimpl
+def orchestrix_contract_subjects() -> list[ContractSubject]:
+    """Offer both stores to the contract suite."""
+    return [
+        ContractSubject(
+            kind="event_store",
+            name="sqlite",
+            create=lambda directory: SQLiteEventStore(_file(directory)),
+            capabilities=_ASYNC,
+        ),
+        ContractSubject(
+            kind="event_store",
+            name="sqlite-sync",
+            create=lambda directory: SQLiteSyncEventStore(_file(directory)),
+            capabilities=_SYNC,
+        ),
+    ]
