@@ -6,7 +6,9 @@ that backends implement, the plugin registry, the configuration and the command 
 """
 
 from orchestrix_core.aggregates import AggregateRoot, Repository, when
+from orchestrix_core.application import Orchestrix
 from orchestrix_core.buses import AsyncMessageBus, MessageBus
+from orchestrix_core.configuration import Configuration
 from orchestrix_core.context import current_trace_id, handling, use_trace
 from orchestrix_core.errors import (
     AmbiguousMessageType,
@@ -27,8 +29,10 @@ from orchestrix_core.hookspecs import Backend, ContractSubject, hookimpl
 from orchestrix_core.instrumentation import NO_INSTRUMENTATION, Instrumentation, compose
 from orchestrix_core.json_encoder import OrchestrixJSONEncoder
 from orchestrix_core.messages import Command, Event, Message, RawEvent, stored_as
+from orchestrix_core.plugins import PluginRegistry
 from orchestrix_core.records import RecordedEvent, Snapshot, StreamInfo, StreamWrite
 from orchestrix_core.registry import MessageRegistry, default_registry, upcaster
+from orchestrix_core.secrets import Secret
 from orchestrix_core.serialization import JSONSerializer, Serializer, decode_stored
 from orchestrix_core.stores import AsyncEventLog, AsyncEventStore, EventLog, EventStore
 
@@ -43,6 +47,7 @@ __all__ = [
     "BackendNotFoundError",
     "Command",
     "ConcurrencyError",
+    "Configuration",
     "ConfigurationError",
     "ContractSubject",
     "DuplicateEventError",
@@ -55,12 +60,15 @@ __all__ = [
     "MessageBus",
     "MessageRegistry",
     "MissingCapabilityError",
+    "Orchestrix",
     "OrchestrixError",
     "OrchestrixJSONEncoder",
     "PluginLoadError",
+    "PluginRegistry",
     "RawEvent",
     "RecordedEvent",
     "Repository",
+    "Secret",
     "SerializationError",
     "Serializer",
     "Snapshot",

@@ -9,13 +9,12 @@ from typing import Any
 
 import typer
 from rich import box
+from rich.cells import cell_len, set_cell_size
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 __all__ = ["note", "print_json", "print_line", "print_table", "printable"]
-
-_UNLIMITED = 1_000_000  # columns: nothing is wrapped or cut where no terminal limits the width
 
 
 def printable(value: object) -> str:
@@ -30,20 +29,28 @@ def printable(value: object) -> str:
 
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
     """Print a table; a terminal folds long cells, and nothing is ever cut."""
-    terminal = sys.stdout.isatty()
-    table = Table(box=box.SIMPLE_HEAD if terminal else None, pad_edge=terminal)
+    cells = [["" if cell is None else printable(cell) for cell in row] for row in rows]
+    if sys.stdout.isatty():
+        _print_for_a_terminal(columns, cells)
+    else:
+        _print_plain([list(columns), *cells])
+
+
+def _print_for_a_terminal(columns: Sequence[str], rows: list[list[str]]) -> None:
+    table = Table(box=box.SIMPLE_HEAD)
     for column in columns:
         table.add_column(column, overflow="fold")
     for row in rows:
-        table.add_row(*(Text("" if cell is None else printable(cell)) for cell in row))
-    console = Console(width=None if terminal else _UNLIMITED)
-    if terminal:
-        console.print(table)
-        return
-    with console.capture() as capture:
-        console.print(table)
-    for line in capture.get().splitlines():
-        typer.echo(line.rstrip())
+        table.add_row(*map(Text, row))
+    Console().print(table)
+
+
+def _print_plain(rows: list[list[str]]) -> None:
+    """Print columns as wide as they need to be: there may be thousands of rows, for a program."""
+    widths = [max(map(cell_len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        padded = (set_cell_size(cell, width) for cell, width in zip(row, widths, strict=True))
+        typer.echo("  ".join(padded).rstrip())
 
 
 def print_line(text: str) -> None:

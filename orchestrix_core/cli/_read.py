@@ -117,7 +117,7 @@ def log(
         print_table(("position", "stream", "version", "type", "time", "data"), rows)
     else:
         typer.echo(f"no events after position {after} (the log ends at {head})")
-    if len(documents) == (limit or _PAGE):
+    if len(documents) == (limit or _PAGE) and documents[-1]["position"] < head:
         note(f"note: there may be more: --after {documents[-1]['position']}")
 
 

@@ -9,6 +9,8 @@ from importlib import metadata
 
 import pytest
 
+from orchestrix_core.cli._output import print_table
+
 BLOCKED = '[orchestrix]\nblock = ["memory", "sqlite"]\n'
 
 DEMO_PLUGIN = """
@@ -277,3 +279,22 @@ def test_a_reader_that_goes_away_is_no_error(tmp_path):
     ) as process:  # fmt: skip
         process.stdout.close()
         assert process.stderr.read() == b""
+
+
+def test_a_narrow_terminal_folds_and_cuts_nothing(capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "40")
+    monkeypatch.setattr("_pytest.capture.CaptureIO.isatty", lambda _: True)
+    print_table(["id", "n"], [["ab" * 50, 1]])
+    shown = capsys.readouterr().out
+    assert max(map(len, shown.splitlines()[3:])) <= 40
+    assert "".join(shown.split()).count("ab") == 50
+
+
+def test_without_a_terminal_columns_are_as_wide_as_they_need(capsys):
+    print_table(["id", "n"], [["ab" * 200, 1], ["東京", None], ["\x1b[2J", 22]])
+    assert capsys.readouterr().out.splitlines() == [
+        "id" + " " * 398 + "  n",
+        "ab" * 200 + "  1",
+        "東京",
+        "\\x1b[2J" + " " * 393 + "  22",
+    ]
