@@ -105,9 +105,14 @@ JSON = Plan(deep=json_value, immutable=False)
 
 def unsupported(hint: Any) -> Plan:
     """A type that neither msgspec nor a registered hook knows."""
+    return refused(f"no way to store {hint!r}; register_hooks(...) on the serializer teaches it")
+
+
+def refused(reason: str) -> Plan:
+    """A type of which no value can be stored."""
 
     def deep(value: Any) -> None:
-        refuse(f"no way to store {hint!r}; register_hooks(...) on the serializer teaches it")
+        refuse(reason)
 
     return Plan(deep=deep, immutable=False, native=False)
 

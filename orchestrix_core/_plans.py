@@ -46,6 +46,11 @@ _COLLECTIONS: Mapping[Any, type] = {
 
 _BARE: Mapping[type, tuple[Any, ...]] = {tuple: (Any, ...), dict: (Any, Any)}
 
+_UNSEEN = (
+    "NotRequired is not seen where annotations are strings (from __future__ import annotations); "
+    "declare the keys that may be missing in a base class with total=False"
+)
+
 _KEYS = frozenset({str, int, float, Decimal, UUID, date, datetime})
 
 
@@ -141,8 +146,11 @@ class Planner:
         )
 
     def _typed_dict(self, cls: type) -> Plan:
-        plans = {name: self.plan(hint) for name, hint in resolved_hints(cls).items()}
+        hints = resolved_hints(cls)
+        plans = {name: self.plan(hint) for name, hint in hints.items()}
         required: frozenset[str] = cls.__required_keys__  # type: ignore[attr-defined]
+        if any(get_origin(hints[name]) is typing.NotRequired for name in required):
+            return _exact.refused(f"{cls.__name__}: {_UNSEEN}")
         native = all(plan.native for plan in plans.values())
         return Plan(frozenset({dict}), _exact.keys(plans, required), False, native)
 
