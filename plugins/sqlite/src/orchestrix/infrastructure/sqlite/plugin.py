@@ -25,6 +25,7 @@ _BOTH: Final = frozenset({PERSISTENT, GLOBAL_LOG, MULTI_STREAM, MULTI_PROCESS})
 # NOTIFY: a commit of the same process wakes its subscriptions; those of other processes poll.
 _ASYNC: Final = _BOTH | {ASYNC, NOTIFY}
 _SYNC: Final = _BOTH | {SYNC}
+_FILE: Final = "events.db"
 
 
 def _create(config: SQLiteConfig, serializer: Serializer | None = None) -> SQLiteEventStore:
@@ -38,8 +39,12 @@ def _create(config: SQLiteConfig, serializer: Serializer | None = None) -> SQLit
     )
 
 
-def _file(directory: Path) -> Path:
-    return directory / "events.db"
+def _create_async(directory: Path, *, serializer: Serializer | None = None) -> SQLiteEventStore:
+    return SQLiteEventStore(directory / _FILE, serializer=serializer)
+
+
+def _create_sync(directory: Path, *, serializer: Serializer | None = None) -> SQLiteSyncEventStore:
+    return SQLiteSyncEventStore(directory / _FILE, serializer=serializer)
 
 
 @hookimpl
@@ -63,13 +68,13 @@ def orchestrix_contract_subjects() -> list[ContractSubject]:
         ContractSubject(
             kind="event_store",
             name="sqlite",
-            create=lambda directory: SQLiteEventStore(_file(directory)),
+            create=_create_async,
             capabilities=_ASYNC,
         ),
         ContractSubject(
             kind="event_store",
             name="sqlite-sync",
-            create=lambda directory: SQLiteSyncEventStore(_file(directory)),
+            create=_create_sync,
             capabilities=_SYNC,
         ),
     ]
