@@ -383,7 +383,7 @@ class TestModules:
         monkeypatch.syspath_prepend(str(tmp_path))
         (tmp_path / "shop_events_imported.py").write_text("from pathlib import Path\nX = 1\n")
         load('[orchestrix]\nmodules = ["shop_events_imported"]').import_modules()
-        import shop_events_imported
+        import shop_events_imported  # type: ignore[import-not-found]  # written above
 
         assert shop_events_imported.X == 1
 
