@@ -79,7 +79,7 @@ class Database:
     def _connect(self) -> sqlite3.Connection:
         connection = sqlite3.connect(
             self.config.path,
-            self.config.busy_timeout,
+            timeout=self.config.busy_timeout,
             isolation_level=None,  # transactions begin and end where this module says so
             check_same_thread=False,  # the locks here see to it
         )

@@ -32,7 +32,7 @@ def inspect(path: Path, busy_timeout: float) -> None:
     if not path.is_file() or path.stat().st_size == 0:
         return
     address = f"{path.absolute().as_uri()}?mode=ro"
-    with closing(sqlite3.connect(address, busy_timeout, uri=True)) as connection:
+    with closing(sqlite3.connect(address, timeout=busy_timeout, uri=True)) as connection:
         try:
             _version(connection, path)
         except sqlite3.OperationalError as error:
