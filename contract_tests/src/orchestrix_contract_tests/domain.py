@@ -17,23 +17,32 @@ from uuid import UUID
 
 import attrs
 
-from orchestrix_core import Event
+from orchestrix_core import Command, Event
 
 __all__ = [
     "Address",
     "Card",
     "Cash",
     "Channel",
+    "Deposit",
     "Deposited",
     "Line",
     "Measured",
     "Noted",
     "Opened",
     "OrderPlaced",
+    "Paid",
+    "PaidByCard",
     "deposits",
     "example_order",
     "unstorable",
 ]
+
+
+class Deposit(Command, type="contract.account.deposit"):
+    """Money shall come in."""
+
+    amount: Decimal
 
 
 class Opened(Event, type="contract.account.opened"):
@@ -114,6 +123,18 @@ class OrderPlaced(Event, type="contract.order.placed"):
     signature: bytes
     gift: bool = False
     comment: str | None = None
+
+
+class Paid(Event, type="contract.order.paid"):
+    """An order was paid; some events say more."""
+
+    order: str = ""
+
+
+class PaidByCard(Paid, type="contract.order.paid.card"):
+    """An order was paid by card: a subclass, for handlers of its base."""
+
+    number: str = ""
 
 
 class Measured(Event, type="contract.sensor.measured", version=3):

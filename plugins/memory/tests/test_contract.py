@@ -4,18 +4,25 @@ from __future__ import annotations
 
 from orchestrix.infrastructure.memory.plugin import orchestrix_contract_subjects
 from orchestrix_contract_tests import (
-    EventLogContract,
-    EventStoreContract,
-    LifecycleContract,
-    SnapshotContract,
+    AsyncMessageBusContract,
+    CompleteStoreContract,
+    MessageBusContract,
 )
 
 SUBJECTS = {(subject.kind, subject.name): subject for subject in orchestrix_contract_subjects()}
 
 
-class TestAsyncStore(EventStoreContract, EventLogContract, SnapshotContract, LifecycleContract):
+class TestAsyncStore(CompleteStoreContract):
     subject = SUBJECTS["event_store", "memory"]
 
 
-class TestSyncStore(EventStoreContract, EventLogContract, SnapshotContract, LifecycleContract):
+class TestSyncStore(CompleteStoreContract):
     subject = SUBJECTS["event_store", "memory-sync"]
+
+
+class TestAsyncBus(AsyncMessageBusContract):
+    subject = SUBJECTS["message_bus", "memory"]
+
+
+class TestSyncBus(MessageBusContract):
+    subject = SUBJECTS["message_bus", "memory-sync"]

@@ -1,8 +1,27 @@
 """The contracts, one module for each group of promises."""
 
+from orchestrix_contract_tests.contracts.async_bus import AsyncMessageBusContract
+from orchestrix_contract_tests.contracts.bus import MessageBusContract
+from orchestrix_contract_tests.contracts.complete_store import CompleteStoreContract
 from orchestrix_contract_tests.contracts.event_log import EventLogContract
 from orchestrix_contract_tests.contracts.event_store import EventStoreContract
+from orchestrix_contract_tests.contracts.instrumentation import InstrumentationContract
 from orchestrix_contract_tests.contracts.lifecycle import LifecycleContract
+from orchestrix_contract_tests.contracts.persistence import PersistenceContract
+from orchestrix_contract_tests.contracts.serializer import SerializerContract
 from orchestrix_contract_tests.contracts.snapshots import SnapshotContract
+from orchestrix_contract_tests.contracts.state_machine import EventStoreStateMachine
 
-__all__ = ["EventLogContract", "EventStoreContract", "LifecycleContract", "SnapshotContract"]
+__all__ = [
+    "AsyncMessageBusContract",
+    "CompleteStoreContract",
+    "EventLogContract",
+    "EventStoreContract",
+    "EventStoreStateMachine",
+    "InstrumentationContract",
+    "LifecycleContract",
+    "MessageBusContract",
+    "PersistenceContract",
+    "SerializerContract",
+    "SnapshotContract",
+]

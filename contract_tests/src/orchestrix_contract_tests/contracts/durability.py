@@ -1,0 +1,196 @@
+"""What was acknowledged outlives the store, the process, and the classes it was made with."""
+
+from __future__ import annotations
+
+import asyncio
+import multiprocessing
+import pickle
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from multiprocessing.connection import Connection
+from multiprocessing.process import BaseProcess
+from typing import Any
+
+import pytest
+
+from orchestrix_contract_tests import _child
+from orchestrix_contract_tests.contracts._base import requires
+from orchestrix_contract_tests.contracts._store import StoreContract
+from orchestrix_contract_tests.domain import Noted, deposits, example_order
+from orchestrix_contract_tests.driver import PATIENCE, Driver, Stores
+from orchestrix_core import (
+    ConcurrencyError,
+    DuplicateEventError,
+    RecordedEvent,
+    Snapshot,
+    StoreClosedError,
+)
+
+__all__ = ["DurabilityContract"]
+
+TRACE = "d" * 32
+
+
+class DurabilityContract(StoreContract, needs=("persistent",)):
+    """A store opened again, here or elsewhere, goes on where it was."""
+
+    async def test_reopened_store_has_everything(self, store: Driver, stores: Stores) -> None:
+        """`persistent`: streams, traces and snapshots are there after `close`."""
+        events = [example_order(trace_id=TRACE), Noted(notes={"k": [1]}), *deposits(3)]
+        snapshot = Snapshot(aggregate_id="acc", version=4, state={"k": [1.5, None]})
+        await store.save("acc", events)
+        await store.save_snapshot(snapshot)
+        await store.close()
+        again = await stores.open()
+        assert await again.load("acc") == events
+        assert await again.load_by_trace(TRACE) == events[:1]
+        assert await again.load_snapshot("acc") == snapshot
+
+    @requires("global_log")
+    async def test_reopened_log_goes_on(self, store: Driver, stores: Stores) -> None:
+        """Promise 4: positions go on growing over a reopening, and old ones stay."""
+        records: list[RecordedEvent] = []
+        for n in range(3):
+            await store.save(f"acc-{n % 2}", deposits(2))
+            later = await store.read_log()
+            assert later[: len(records)] == records
+            assert [r.position for r in later] == sorted({r.position for r in later})
+            records = later
+            head = await store.head()
+            await store.close()
+            store = await stores.open()
+            assert await store.head() == head
+
+    async def test_expectations_and_ids_outlive_the_store(
+        self, store: Driver, stores: Stores
+    ) -> None:
+        """Promises 2 and 3: a conflict, a retry and a duplicate are known after a reopening."""
+        events = deposits(2)
+        await store.save("acc", events, 0)
+        await store.close()
+        again = await stores.open()
+        await again.save("acc", events, 0)
+        with pytest.raises(ConcurrencyError):
+            await again.save("acc", deposits(1), 0)
+        with pytest.raises(DuplicateEventError):
+            await again.save("other", events[:1], 0)
+        assert await again.load("acc") == events
+
+    async def test_old_snapshot_stays_old(self, store: Driver, stores: Stores) -> None:
+        """Promise 6: an older snapshot does not replace a newer one after a reopening."""
+        newer = Snapshot(aggregate_id="acc", version=5, state={})
+        await store.save_snapshot(newer)
+        await store.close()
+        again = await stores.open()
+        await again.save_snapshot(Snapshot(aggregate_id="acc", version=4, state={}))
+        assert await again.load_snapshot("acc") == newer
+
+    @requires("async")
+    async def test_what_a_racing_close_acknowledged_is_there(
+        self, store: Driver, stores: Stores
+    ) -> None:
+        """Promises 1 and 8: of saves that race a `close`, exactly the successful ones are there."""
+        batches = {f"acc-{n}": deposits(2) for n in range(20)}
+        outcomes = await asyncio.gather(
+            *(store.save(name, events, 0) for name, events in batches.items()),
+            store.close(),
+            return_exceptions=True,
+        )
+        again = await stores.open()
+        for (name, events), outcome in zip(batches.items(), outcomes, strict=False):
+            expected = [] if isinstance(outcome, StoreClosedError) else events
+            assert await again.load(name) == expected
+
+    @requires("multi_process")
+    async def test_stores_on_one_data_see_each_other(self, store: Driver, stores: Stores) -> None:
+        """`multi_process`: a commit of one store is seen by the next read of another."""
+        (other,) = await stores.rivals(store, 1)
+        events = deposits(4)
+        for version, event in enumerate(events):
+            await (store, other)[version % 2].save("acc", [event], version)
+            for reader in (store, other):
+                assert await reader.load("acc") == events[: version + 1]
+
+    @requires("multi_process")
+    async def test_one_of_many_processes_wins(self, store: Driver, stores: Stores) -> None:
+        """Promise 2: also of processes that race, exactly one wins each time."""
+        with _children(_child.race, stores, 2) as children:
+            for _, pipe in children:
+                assert await _receive(pipe) == "ready"
+            for version in range(10):
+                for _, pipe in children:
+                    pipe.send(version)
+                answers = [await _receive(pipe) for _, pipe in children]
+                assert sorted(answers) == ["lost", "won"]
+                assert len(await store.load("acc")) == version + 1
+            for _, pipe in children:
+                pipe.send(None)
+
+    async def test_killed_process_loses_nothing_acknowledged(self, stores: Stores) -> None:
+        """`persistent`: after a kill, every acknowledged save is there, and none in halves."""
+        with _children(_child.append_until_killed, stores, 1) as [(child, pipe)]:
+            said = [await _receive(pipe) for _ in range(21)]
+            child.kill()
+            await asyncio.to_thread(child.join)
+            said += _rest(pipe)
+        tried = [id for word, ids in said if word == "trying" for id in ids]
+        acknowledged = [id for word, ids in said if word == "stored" for id in ids]
+        store = await stores.open()
+        stored = [event.id for event in await store.load("acc")]
+        assert stored[: len(acknowledged)] == acknowledged
+        assert stored == tried[: len(stored)]
+        assert len(stored) % _child.BATCH == 0
+        await store.save("acc", deposits(1), len(stored))
+
+
+@contextmanager
+def _children(
+    work: Callable[..., None], stores: Stores, count: int
+) -> Iterator[list[tuple[BaseProcess, Connection]]]:
+    """Start processes that do `work` on the same data; none outlives the block."""
+    _check_importable(stores)
+    context = multiprocessing.get_context("spawn")
+    children: list[tuple[BaseProcess, Connection]] = []
+    try:
+        for _ in range(count):
+            ours, theirs = context.Pipe()
+            child = context.Process(
+                target=work, args=(stores.subject, stores.directory, theirs), daemon=True
+            )
+            child.start()
+            theirs.close()
+            children.append((child, ours))
+        yield children
+    finally:
+        for process, ours in children:
+            ours.close()
+            if process.is_alive():
+                process.join(PATIENCE / 4)
+            process.kill()
+            process.join()
+            process.close()
+
+
+def _check_importable(stores: Stores) -> None:
+    try:
+        pickle.dumps(stores.subject)
+    except (pickle.PicklingError, AttributeError, TypeError) as error:
+        pytest.fail(
+            f"the subject cannot be given to another process ({error}): let its `create` be a "
+            "function at the top of a module"
+        )
+
+
+async def _receive(pipe: Connection) -> Any:
+    if not await asyncio.to_thread(pipe.poll, PATIENCE):
+        pytest.fail(f"the other process said nothing for {PATIENCE:.0f} s")
+    return pipe.recv()
+
+
+def _rest(pipe: Connection) -> list[Any]:
+    """Return what a dead child had still said; its last word may be cut off."""
+    words: list[Any] = []
+    with suppress(EOFError, OSError):
+        while True:
+            words.append(pipe.recv())
+    return words
