@@ -89,11 +89,12 @@ def check_writes(writes: Any) -> list[tuple[str, tuple[Event, ...], int | None]]
     """Refuse a multi-stream append that no store may take; return it with events as tuples."""
     _check_sequence(writes, "writes", "StreamWrite")
     checked = [_check_write(index, write) for index, write in enumerate(writes)]
-    streams = [aggregate_id for aggregate_id, _, _ in checked]
-    for aggregate_id in streams:
-        if streams.count(aggregate_id) > 1:
+    streams: set[str] = set()
+    for aggregate_id, _, _ in checked:
+        if aggregate_id in streams:
             msg = f"writes names the stream {aggregate_id!r} twice; join its events in one write"
             raise ValueError(msg)
+        streams.add(aggregate_id)
     _check_distinct((id, event) for id, events, _ in checked for event in events)
     return checked
 
