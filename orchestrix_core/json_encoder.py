@@ -37,7 +37,7 @@ class OrchestrixJSONEncoder(json.JSONEncoder):
             return _in_order(o)
         if attrs.has(type(o)):
             return {field.name: getattr(o, field.name) for field in attrs.fields(type(o))}
-        if dataclasses.is_dataclass(o):
+        if dataclasses.is_dataclass(o) and not isinstance(o, type):
             return {field.name: getattr(o, field.name) for field in dataclasses.fields(o)}
         return super().default(o)
 

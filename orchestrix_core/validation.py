@@ -139,6 +139,9 @@ def check_snapshot(snapshot: Any) -> None:
 
 def encode_state(snapshot: Snapshot) -> bytes:
     """Return a snapshot's state as JSON; `SerializationError` names what JSON cannot hold."""
+    if type(snapshot.state) is not dict:
+        reason = f"must be a dict, not {type(snapshot.state).__name__}"
+        raise SerializationError("snapshot.state", reason)
     try:
         json_value(snapshot.state)
         return msgspec.json.encode(snapshot.state)
