@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import inspect
 import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+
+from orchestrix_core import hookspecs
+from orchestrix_core.stores import CAPABILITIES
 
 ROOT = Path(__file__).parents[1]
 RUN_PAGE = Path(__file__).with_name("run_page.py")
@@ -82,6 +86,22 @@ def test_a_wrong_block_fails(text: str, reason: str, tmp_path: Path) -> None:
     done = run(page, tmp_path)
     assert done.returncode != 0
     assert reason in done.stderr
+
+
+def test_every_hook_has_a_heading_with_its_arguments() -> None:
+    hooks = {
+        f"{name}({', '.join(inspect.signature(hook).parameters)})"
+        for name, hook in vars(hookspecs).items()
+        if name.startswith("orchestrix_")
+    }
+    page = (ROOT / "docs/hooks.md").read_text(encoding="utf-8")
+    assert hooks == set(re.findall(r"^## (orchestrix_.*)$", page, re.MULTILINE))
+
+
+def test_every_capability_is_explained() -> None:
+    page = (ROOT / "docs/stores.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| (`[^|]*) \|", page, re.MULTILINE)
+    assert {name for row in rows for name in re.findall(r"`(\w+)`", row)} == CAPABILITIES
 
 
 def test_blocks_of_a_page_are_one_program(tmp_path: Path) -> None:
