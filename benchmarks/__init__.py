@@ -1,0 +1,1 @@
+"""What Orchestrix costs, side by side with doing the same by hand and with a peer."""

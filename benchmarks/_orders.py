@@ -1,0 +1,31 @@
+"""How the SQLite cases cut their orders into streams and transactions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from benchmarks._events import OrderPlaced, order
+
+STREAM = 100
+"""Events in a stream that is written."""
+LOADED = 1_000
+"""Events in the stream that is loaded."""
+
+
+def directory() -> TemporaryDirectory[str]:
+    """Return a new directory beside the code, so on a disk, not in memory as /tmp may be."""
+    return TemporaryDirectory(prefix=".data-", dir=Path(__file__).parent)
+
+
+def places(count: int, size: int) -> Iterator[tuple[int, int]]:
+    """Yield, for each transaction of `size` events, its stream and the version before."""
+    for first in range(0, count, size):
+        yield divmod(first, STREAM)
+
+
+def transactions(count: int, size: int) -> Iterator[tuple[str, int, list[OrderPlaced]]]:
+    """Yield stream, version before, and new events; they are made when they are asked for."""
+    for stream, version in places(count, size):
+        yield f"order-{stream}", version, [order() for _ in range(size)]
