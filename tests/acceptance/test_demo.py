@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -29,14 +30,14 @@ def start(directory: Path, *arguments: str) -> subprocess.Popen[str]:
     )
 
 
-def finish(directory: Path, *arguments: str) -> dict:
+def finish(directory: Path, *arguments: str) -> Any:
     process = start(directory, "--json", *arguments)
     output, errors = process.communicate(timeout=120)
     assert process.returncode == 0, errors
     return json.loads(output)
 
 
-def counts(report: dict) -> dict[str, int]:
+def counts(report: Any) -> dict[str, int]:
     return {name: report["delays"]["events"][name] for name in report["expected"]}
 
 
