@@ -42,14 +42,18 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
         "--only", metavar="NAME", default="", help="cases whose name begins with NAME"
     )
     parser.add_argument(
-        "--scale", type=float, default=1.0, help="how much each round does; default: 1"
+        "--scale", type=float, default=1.0, help="slices in a round; 1: as they are"
+    )
+    parser.add_argument(
+        "--smoke", action="store_true", help="do next to nothing of each, to see that it works"
     )
     options = parser.parse_args(arguments)
     chosen = [case for case in known if case.name.startswith(options.only)]
     if not chosen:
         names = ", ".join(case.name for case in known)
         parser.error(f"no case begins with {options.only!r}; there are {names}")
-    options.cases = [case.scaled(options.scale) for case in chosen]
+    scaled = [case.scaled(options.scale) for case in chosen]
+    options.cases = [case.smallest() for case in scaled] if options.smoke else scaled
     return options
 
 

@@ -1,16 +1,16 @@
 """
 How time is taken: all contestants of all cases in one process, round by round.
 
-In each round each contestant runs once, and the order turns by one from round to round, so that
-whatever else the machine does falls on all of them. The garbage collector runs as it does in an
-application, for everyone alike; what was there before a measurement is kept out of its sight.
+A round has slices: each contestant runs a slice, in an order that turns by one, then each the
+next, so that whatever else the machine does falls on all of them alike. The garbage collector runs
+as it does in an application, for everyone; what others made is kept out of its sight.
 """
 
 from __future__ import annotations
 
 import gc
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, ExitStack
 from statistics import median
 from time import perf_counter
 from typing import TypeAlias
@@ -19,8 +19,10 @@ import attrs
 
 Work: TypeAlias = Callable[[], int]
 """What is timed; it returns how many events it handled, so that none can be left out unseen."""
-Start: TypeAlias = Callable[[int], AbstractContextManager[Work]]
-"""Prepares work on so many events; neither preparing nor clearing up is timed."""
+Prepare: TypeAlias = Callable[[int], Work]
+"""Gets the next slice ready, by its number from 0; not timed."""
+Start: TypeAlias = Callable[[int], AbstractContextManager[Prepare]]
+"""Opens what a round needs, for so many events in a slice; neither this nor closing is timed."""
 
 
 @attrs.frozen
@@ -47,20 +49,25 @@ class Case:
 
     Attributes:
         name: for `--only`, and in the table.
-        count: how many events the work handles in a round; `step` divides it.
+        count: how many events a slice handles, a multiple of `step`.
+        slices: how many slices a round has.
         step: the events that are handled together.
     """
 
     name: str
     count: int
+    slices: int
     contestants: Sequence[Contestant]
     comparisons: Sequence[Comparison]
     step: int = 1
 
     def scaled(self, scale: float) -> Case:
         """Return the case with less, or more, to do."""
-        steps = max(1, round(self.count * scale / self.step))
-        return attrs.evolve(self, count=steps * self.step)
+        return attrs.evolve(self, slices=max(1, round(self.slices * scale)))
+
+    def smallest(self) -> Case:
+        """Return the case with next to nothing to do."""
+        return attrs.evolve(self, count=self.step, slices=1)
 
 
 @attrs.frozen
@@ -93,16 +100,15 @@ def measure(
     cases: Sequence[Case], rounds: int, tell: Callable[[str], object] = lambda text: None
 ) -> list[Result]:
     """Run all cases and return their comparisons, in order."""
+    for case in cases:  # classes and codecs are made at their first use: not on the clock
+        tell(f"warming up: {case.name}")
+        _round(case.smallest(), 0)
     taken: dict[tuple[str, str], list[float]] = {}
-    for number in range(-1, rounds):
+    for number in range(rounds):
         for case in cases:
-            tell(f"round {number + 1} of {rounds}: {case.name}" if number >= 0 else "warming up")
-            if number < 0:  # classes and codecs are made at their first use
-                case = case.scaled(0.05)
-            for contestant in _turned(case.contestants, number):
-                seconds = _seconds_per_event(contestant, case.count)
-                if number >= 0:
-                    taken.setdefault((case.name, contestant.name), []).append(seconds)
+            tell(f"round {number + 1} of {rounds}: {case.name}")
+            for name, seconds in _round(case, number).items():
+                taken.setdefault((case.name, name), []).append(seconds)
     return [
         Result(case.name, each, taken[case.name, each.ours], taken[case.name, each.baseline])
         for case in cases
@@ -110,22 +116,29 @@ def measure(
     ]
 
 
-def _turned(contestants: Sequence[Contestant], by: int) -> list[Contestant]:
-    first = by % len(contestants)
-    return [*contestants[first:], *contestants[:first]]
+def _round(case: Case, number: int) -> dict[str, float]:
+    """Return the seconds per event of each contestant."""
+    seconds = dict.fromkeys((contestant.name for contestant in case.contestants), 0.0)
+    with ExitStack() as stack:
+        stack.callback(gc.unfreeze)
+        opened = [
+            (contestant.name, stack.enter_context(contestant.start(case.count)))
+            for contestant in case.contestants
+        ]
+        for part in range(case.slices):
+            first = (number + part) % len(opened)
+            for name, prepare in opened[first:] + opened[:first]:
+                seconds[name] += _timed(name, prepare(part), case.count)
+    return {name: total / (case.count * case.slices) for name, total in seconds.items()}
 
 
-def _seconds_per_event(contestant: Contestant, count: int) -> float:
-    with contestant.start(count) as work:
-        gc.collect()
-        gc.freeze()
-        try:
-            begin = perf_counter()
-            done = work()
-            seconds = perf_counter() - begin
-        finally:
-            gc.unfreeze()
+def _timed(name: str, work: Work, count: int) -> float:
+    gc.collect()
+    gc.freeze()
+    begin = perf_counter()
+    done = work()
+    seconds = perf_counter() - begin
     if done != count:
-        msg = f"{contestant.name} handled {done} events instead of {count}"
+        msg = f"{name} handled {done} events instead of {count}"
         raise AssertionError(msg)
-    return seconds / count
+    return seconds

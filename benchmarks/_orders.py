@@ -19,13 +19,13 @@ def directory() -> TemporaryDirectory[str]:
     return TemporaryDirectory(prefix=".data-", dir=Path(__file__).parent)
 
 
-def places(count: int, size: int) -> Iterator[tuple[int, int]]:
-    """Yield, for each transaction of `size` events, its stream and the version before."""
-    for first in range(0, count, size):
+def places(part: int, count: int, size: int) -> Iterator[tuple[int, int]]:
+    """Yield, for each transaction of a slice, its stream and the version before."""
+    for first in range(part * count, (part + 1) * count, size):
         yield divmod(first, STREAM)
 
 
-def transactions(count: int, size: int) -> Iterator[tuple[str, int, list[OrderPlaced]]]:
+def transactions(part: int, count: int, size: int) -> Iterator[tuple[str, int, list[OrderPlaced]]]:
     """Yield stream, version before, and new events; they are made when they are asked for."""
-    for stream, version in places(count, size):
+    for stream, version in places(part, count, size):
         yield f"order-{stream}", version, [order() for _ in range(size)]

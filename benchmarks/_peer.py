@@ -18,7 +18,7 @@ from typing import Any
 from uuid import UUID, uuid4
 
 from benchmarks._events import LINES, NOTE, PLACED_AT, TOTAL, OrderLine
-from benchmarks._measure import Start, Work
+from benchmarks._measure import Prepare, Start
 from benchmarks._orders import directory, places
 
 try:
@@ -61,31 +61,30 @@ def appending(size: int) -> Start:
     """Write transactions of `size` events."""
 
     @contextmanager
-    def start(count: int) -> Iterator[Work]:
+    def start(count: int) -> Iterator[Prepare]:
         with directory() as folder, _opened(Path(folder, "events.db")) as store:
             ids: dict[int, UUID] = {}
 
-            def work() -> int:
-                for stream, version in places(count, size):
+            def work(part: int) -> int:
+                for stream, version in places(part, count, size):
                     id = ids.setdefault(stream, uuid4())
                     store.put([_order(id, version + n) for n in range(1, size + 1)])
                 return count
 
-            yield work
+            yield lambda part: lambda: work(part)
 
     return start
 
 
 def loading(size: int) -> Start:
-    """Read whole streams of `size` events."""
+    """Read a stream of `size` events."""
 
     @contextmanager
-    def start(count: int) -> Iterator[Work]:
+    def start(count: int) -> Iterator[Prepare]:
         with directory() as folder, _opened(Path(folder, "events.db")) as store:
-            ids = [uuid4() for _ in range(count // size)]
-            for id in ids:
-                store.put([_order(id, n) for n in range(1, size + 1)])
-            yield lambda: sum(len(list(store.get(id))) for id in ids)
+            id = uuid4()
+            store.put([_order(id, n) for n in range(1, size + 1)])
+            yield lambda part: lambda: len(list(store.get(id)))
 
     return start
 

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import TypeAlias
 
 from benchmarks._events import ItemAdded, item
-from benchmarks._measure import Case, Comparison, Contestant, Start, Work
+from benchmarks._measure import Case, Comparison, Contestant, Prepare, Start
 from orchestrix.infrastructure.memory import InMemoryMessageBus
 
 Handler: TypeAlias = Callable[[ItemAdded], None]
@@ -25,14 +25,15 @@ class _Counter:
 
         return handle
 
-    def events(self) -> int:
-        """Return how many messages all three handlers have heard."""
-        return self.calls // 3
+    def take(self) -> int:
+        """Return how many messages all three handlers have heard since the last time."""
+        calls, self.calls = self.calls, 0
+        return calls // 3
 
 
 def _bus(publish_ready: bool) -> Start:
     @contextmanager
-    def start(count: int) -> Iterator[Work]:
+    def start(count: int) -> Iterator[Prepare]:
         bus, counter = InMemoryMessageBus(), _Counter()
         for _ in range(3):
             bus.subscribe(ItemAdded, counter.handler())
@@ -42,16 +43,16 @@ def _bus(publish_ready: bool) -> Start:
             publish = bus.publish
             for _ in range(count):
                 publish(ready if publish_ready else item())
-            return counter.events()
+            return counter.take()
 
-        yield work
+        yield lambda part: work
 
     return start
 
 
 def _loop(publish_ready: bool) -> Start:
     @contextmanager
-    def start(count: int) -> Iterator[Work]:
+    def start(count: int) -> Iterator[Prepare]:
         counter = _Counter()
         handlers = [counter.handler() for _ in range(3)]
         ready = item()
@@ -63,9 +64,9 @@ def _loop(publish_ready: bool) -> Start:
         def work() -> int:
             for _ in range(count):
                 publish(ready if publish_ready else item())
-            return counter.events()
+            return counter.take()
 
-        yield work
+        yield lambda part: work
 
     return start
 
@@ -73,7 +74,8 @@ def _loop(publish_ready: bool) -> Start:
 def _case(name: str, publish_ready: bool, target: float | None) -> Case:
     return Case(
         name=name,
-        count=50_000,
+        count=2_000,
+        slices=20,
         contestants=[
             Contestant("sync bus", _bus(publish_ready)),
             Contestant("plain loop", _loop(publish_ready)),

@@ -16,7 +16,7 @@ from decimal import Decimal
 from typing import Any
 
 from benchmarks._events import OrderLine, OrderPlaced, order
-from benchmarks._measure import Case, Comparison, Contestant, Start, Work
+from benchmarks._measure import Case, Comparison, Contestant, Prepare, Start, Work
 from orchestrix_core import Event, JSONSerializer, OrchestrixJSONEncoder
 
 
@@ -75,20 +75,26 @@ def _encode_general(event: Event) -> bytes:
 
 
 def _encoding(encode: Callable[[OrderPlaced], bytes]) -> Start:
-    @contextmanager
-    def start(count: int) -> Iterator[Work]:
+    def prepare(count: int) -> Work:
         events = [order() for _ in range(count)]
-        yield lambda: sum(1 for event in events if encode(event))
+        return lambda: sum(1 for event in events if encode(event))
 
-    return start
+    return _slices_of(prepare)
 
 
 def _decoding(decode: Callable[[bytes], Event]) -> Start:
-    @contextmanager
-    def start(count: int) -> Iterator[Work]:
+    def prepare(count: int) -> Work:
         encode = JSONSerializer().encode
         documents = [encode(order()) for _ in range(count)]
-        yield lambda: sum(1 for document in documents if decode(document).id)
+        return lambda: sum(1 for document in documents if decode(document).id)
+
+    return _slices_of(prepare)
+
+
+def _slices_of(prepare: Callable[[int], Work]) -> Start:
+    @contextmanager
+    def start(count: int) -> Iterator[Prepare]:
+        yield lambda part: prepare(count)
 
     return start
 
@@ -100,7 +106,8 @@ def cases() -> list[Case]:
     return [
         Case(
             name="encode",
-            count=10_000,
+            count=300,
+            slices=20,
             contestants=[
                 Contestant("JSONSerializer", _encoding(serializer.encode)),
                 Contestant("json, by hand", _encoding(encode_by_hand)),
@@ -113,7 +120,8 @@ def cases() -> list[Case]:
         ),
         Case(
             name="decode",
-            count=10_000,
+            count=300,
+            slices=20,
             contestants=[
                 Contestant(
                     "JSONSerializer", _decoding(lambda data: serializer.decode(name, 1, data))

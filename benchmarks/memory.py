@@ -3,78 +3,71 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import TypeAlias
 
+import attrs
+
 from benchmarks._events import item, order
-from benchmarks._measure import Case, Comparison, Contestant, Start, Work
+from benchmarks._measure import Case, Comparison, Contestant, Prepare, Work
 from orchestrix.infrastructure.memory import InMemoryAsyncEventStore, InMemoryEventStore
 from orchestrix_core import Event
 
-Make: TypeAlias = Callable[[], Event]
-Batches: TypeAlias = Iterator[tuple[str, list[Event]]]
-
-PER_SAVE = (1, 10)
+Batches: TypeAlias = Iterable[tuple[str, list[Event]]]
 
 
-def _batches(make: Make, count: int, size: int) -> Batches:
-    """Make the events when they are asked for: inside what is timed."""
-    for number in range(count // size):
-        yield f"stream-{number}", [make() for _ in range(size)]
+@attrs.frozen
+class Source:
+    """Streams of `size` events; ready-made ones are made before the clock runs."""
 
+    make: Callable[[], Event]
+    size: int
+    ready_made: bool
 
-def _batch_source(make: Make, size: int, made_before: bool) -> Callable[[int], Batches]:
-    def source(count: int) -> Batches:
-        batches = _batches(make, count, size)
-        return iter(list(batches)) if made_before else batches
+    def batches(self, part: int, count: int) -> Batches:
+        """Return the streams of one slice."""
+        lazy = self._made(part, count)
+        return list(lazy) if self.ready_made else lazy
 
-    return source
+    def _made(self, part: int, count: int) -> Iterator[tuple[str, list[Event]]]:
+        for number in range(count // self.size):
+            yield f"stream-{part}-{number}", [self.make() for _ in range(self.size)]
 
-
-def _dict_of_lists(source: Callable[[int], Batches]) -> Start:
     @contextmanager
-    def start(count: int) -> Iterator[Work]:
-        batches = source(count)
+    def into_dict(self, count: int) -> Iterator[Prepare]:
+        """Use a plain dict of lists."""
         streams: dict[str, list[Event]] = {}
 
-        def work() -> int:
+        def work(batches: Batches) -> int:
             loaded = 0
             for stream, events in batches:
                 streams.setdefault(stream, []).extend(events)
                 loaded += len(list(streams[stream]))
             return loaded
 
-        yield work
+        yield lambda part: _bound(work, self.batches(part, count))
 
-    return start
-
-
-def _store(source: Callable[[int], Batches]) -> Start:
     @contextmanager
-    def start(count: int) -> Iterator[Work]:
-        batches = source(count)
+    def into_store(self, count: int) -> Iterator[Prepare]:
+        """Use the sync store."""
         with InMemoryEventStore() as store:
 
-            def work() -> int:
+            def work(batches: Batches) -> int:
                 loaded = 0
                 for stream, events in batches:
                     store.save(stream, events, 0)
                     loaded += len(store.load(stream))
                 return loaded
 
-            yield work
+            yield lambda part: _bound(work, self.batches(part, count))
 
-    return start
-
-
-def _async_store(source: Callable[[int], Batches]) -> Start:
     @contextmanager
-    def start(count: int) -> Iterator[Work]:
-        batches = source(count)
+    def into_async_store(self, count: int) -> Iterator[Prepare]:
+        """Use the async store."""
         store = InMemoryAsyncEventStore()
 
-        async def work() -> int:
+        async def work(batches: Batches) -> int:
             loaded = 0
             for stream, events in batches:
                 await store.save(stream, events, 0)
@@ -82,24 +75,25 @@ def _async_store(source: Callable[[int], Batches]) -> Start:
             return loaded
 
         with asyncio.Runner() as runner:
-            runner.run(store.initialize())
-            yield lambda: runner.run(work())
-            runner.run(store.close())
-
-    return start
+            run = runner.get_loop().run_until_complete
+            yield lambda part: _bound(lambda made: run(work(made)), self.batches(part, count))
 
 
-def _case(name: str, make: Make, size: int, made_before: bool) -> Case:
-    source = _batch_source(make, size, made_before)
-    target = None if made_before else 0.6
+def _bound(work: Callable[[Batches], int], batches: Batches) -> Work:
+    return lambda: work(batches)
+
+
+def _case(name: str, source: Source) -> Case:
+    target = None if source.ready_made else 0.6
     return Case(
         name=name,
-        count=20_000,
-        step=size,
+        count=1_000,
+        slices=10,
+        step=source.size,
         contestants=[
-            Contestant("memory, sync", _store(source)),
-            Contestant("memory, async", _async_store(source)),
-            Contestant("dict of lists", _dict_of_lists(source)),
+            Contestant("memory, sync", source.into_store),
+            Contestant("memory, async", source.into_async_store),
+            Contestant("dict of lists", source.into_dict),
         ],
         comparisons=[
             Comparison("memory, sync", "dict of lists", target),
@@ -111,8 +105,8 @@ def _case(name: str, make: Make, size: int, made_before: bool) -> Case:
 def cases() -> list[Case]:
     """Return the cases: two events, two sizes of a save, made inside or before."""
     return [
-        _case(f"memory-{name}-{size}{suffix}", make, size, made_before)
-        for made_before, suffix in ((False, ""), (True, "-ready-made"))
+        _case(f"memory-{name}-{size}{suffix}", Source(make, size, ready_made))
+        for ready_made, suffix in ((False, ""), (True, "-ready-made"))
         for name, make in (("small", item), ("order", order))
-        for size in PER_SAVE
+        for size in (1, 10)
     ]

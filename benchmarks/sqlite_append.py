@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from benchmarks import _peer, _raw
-from benchmarks._measure import Case, Comparison, Contestant, Start, Work
+from benchmarks._measure import Case, Comparison, Contestant, Prepare, Start
 from benchmarks._orders import directory, transactions
 from benchmarks.codec import encode_by_hand
 from orchestrix.infrastructure.sqlite import SQLiteEventStore, SQLiteSyncEventStore
@@ -17,60 +17,61 @@ from orchestrix_core import JSONSerializer
 
 def _sync_store(size: int) -> Start:
     @contextmanager
-    def start(count: int) -> Iterator[Work]:
+    def start(count: int) -> Iterator[Prepare]:
         with directory() as folder, SQLiteSyncEventStore(Path(folder, "events.db")) as store:
 
-            def work() -> int:
-                for stream, version, events in transactions(count, size):
+            def work(part: int) -> int:
+                for stream, version, events in transactions(part, count, size):
                     store.save(stream, events, version)
-                return store.head()
+                return count
 
-            yield work
+            yield lambda part: lambda: work(part)
 
     return start
 
 
 def _async_store(size: int) -> Start:
     @contextmanager
-    def start(count: int) -> Iterator[Work]:
+    def start(count: int) -> Iterator[Prepare]:
         with directory() as folder, asyncio.Runner() as runner:
             store = SQLiteEventStore(Path(folder, "events.db"))
 
-            async def work() -> int:
-                for stream, version, events in transactions(count, size):
+            async def work(part: int) -> int:
+                for stream, version, events in transactions(part, count, size):
                     await store.save(stream, events, version)
-                return await store.head()
+                return count
 
-            runner.run(store.initialize())
+            run = runner.get_loop().run_until_complete
+            run(store.initialize())
             try:
-                yield lambda: runner.run(work())
+                yield lambda part: lambda: run(work(part))
             finally:
-                runner.run(store.close())
+                run(store.close())
 
     return start
 
 
 def _by_hand(size: int, encode: _raw.Encode) -> Start:
     @contextmanager
-    def start(count: int) -> Iterator[Work]:
+    def start(count: int) -> Iterator[Prepare]:
         with directory() as folder, _raw.opened(Path(folder, "events.db")) as connection:
 
-            def work() -> int:
-                for stream, version, events in transactions(count, size):
+            def work(part: int) -> int:
+                for stream, version, events in transactions(part, count, size):
                     _raw.append(connection, encode, stream, version, events)
-                (head,) = connection.execute("SELECT MAX(position) FROM events").fetchone()
-                return int(head)
+                return count
 
-            yield work
+            yield lambda part: lambda: work(part)
 
     return start
 
 
-def _case(size: int, count: int, target: float) -> Case:
+def _case(size: int, count: int, slices: int, target: float) -> Case:
     peers = [Contestant("eventsourcing", _peer.appending(size))] if _peer.INSTALLED else []
     return Case(
         name=f"sqlite-append-{size}",
         count=count,
+        slices=slices,
         step=size,
         contestants=[
             Contestant("sqlite, sync", _sync_store(size)),
@@ -90,4 +91,4 @@ def _case(size: int, count: int, target: float) -> Case:
 
 def cases() -> list[Case]:
     """Return the cases: 1 and 100 events per transaction."""
-    return [_case(1, 200, 0.85), _case(100, 10_000, 0.75)]
+    return [_case(1, 10, 20, 0.85), _case(100, 500, 10, 0.75)]

@@ -11,7 +11,7 @@ from typing import TypeAlias
 
 from benchmarks import _peer, _raw
 from benchmarks._events import OrderPlaced, traced
-from benchmarks._measure import Case, Comparison, Contestant, Start, Work
+from benchmarks._measure import Case, Comparison, Contestant, Prepare, Start
 from benchmarks._orders import LOADED, STREAM, directory
 from orchestrix.infrastructure.sqlite import SQLiteEventStore, SQLiteSyncEventStore
 from orchestrix_core import Event, JSONSerializer
@@ -50,19 +50,19 @@ def _fill(path: Path, count: int, size: int) -> None:
 
 def _sync(size: int, read: SyncRead) -> Start:
     @contextmanager
-    def start(count: int) -> Iterator[Work]:
+    def start(count: int) -> Iterator[Prepare]:
         with directory() as folder:
             path = Path(folder, "events.db")
             _fill(path, count, size)
             with SQLiteSyncEventStore(path) as store:
-                yield lambda: read(store, count)
+                yield lambda part: lambda: read(store, count)
 
     return start
 
 
 def _async(size: int, read: AsyncRead) -> Start:
     @contextmanager
-    def start(count: int) -> Iterator[Work]:
+    def start(count: int) -> Iterator[Prepare]:
         with directory() as folder, asyncio.Runner() as runner:
             path = Path(folder, "events.db")
             _fill(path, count, size)
@@ -71,18 +71,19 @@ def _async(size: int, read: AsyncRead) -> Start:
             async def work() -> int:
                 return await read(store, count)
 
-            runner.run(store.initialize())
+            run = runner.get_loop().run_until_complete
+            run(store.initialize())
             try:
-                yield lambda: runner.run(work())
+                yield lambda part: lambda: run(work())
             finally:
-                runner.run(store.close())
+                run(store.close())
 
     return start
 
 
 def _by_hand(size: int, read: RawRead) -> Start:
     @contextmanager
-    def start(count: int) -> Iterator[Work]:
+    def start(count: int) -> Iterator[Prepare]:
         with directory() as folder, _raw.opened(Path(folder, "events.db")) as connection:
             for first in range(0, count, size):
                 numbers = range(first, min(first + size, count))
@@ -90,29 +91,29 @@ def _by_hand(size: int, read: RawRead) -> Start:
                 _raw.append(
                     connection, JSONSerializer().encode, f"order-{first // size}", 0, events
                 )
-            yield lambda: read(connection, count)
+            yield lambda part: lambda: read(connection, count)
 
     return start
 
 
 def _load_sync(store: SQLiteSyncEventStore, count: int) -> int:
-    return sum(len(store.load(f"order-{n}")) for n in range(count // LOADED))
+    return len(store.load("order-0"))
 
 
 async def _load_async(store: SQLiteEventStore, count: int) -> int:
-    return sum([len(await store.load(f"order-{n}")) for n in range(count // LOADED)])
+    return len(await store.load("order-0"))
 
 
 def _load_by_hand(connection: Connection, count: int) -> int:
-    streams = (_raw.stream(connection, f"order-{n}") for n in range(count // LOADED))
-    return sum(len(_typed(documents)) for documents in streams)
+    return len(_typed(_raw.stream(connection, "order-0")))
 
 
 def _load() -> Case:
     peers = [Contestant("eventsourcing", _peer.loading(LOADED))] if _peer.INSTALLED else []
     return Case(
         name=f"sqlite-load-{LOADED}",
-        count=3 * LOADED,
+        count=LOADED,
+        slices=10,
         step=LOADED,
         contestants=[
             Contestant("sqlite, sync", _sync(LOADED, _load_sync)),
@@ -150,7 +151,9 @@ def _log_by_hand(connection: Connection, count: int) -> int:
 def _log() -> Case:
     return Case(
         name="sqlite-log",
-        count=5 * PAGE,
+        count=2 * PAGE,
+        slices=5,
+        step=2 * PAGE,
         contestants=[
             Contestant("sqlite, sync", _sync(STREAM, _log_sync)),
             Contestant("sqlite, async", _async(STREAM, _log_async)),
@@ -179,7 +182,8 @@ def _trace_by_hand(connection: Connection, count: int) -> int:
 def _traces() -> Case:
     return Case(
         name=f"sqlite-trace-{TRACE}",
-        count=5_000,
+        count=500,
+        slices=20,
         step=TRACE,
         contestants=[
             Contestant("sqlite, sync", _sync(STREAM, _trace_sync)),
