@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import inspect
 import re
 import subprocess
 import sys
@@ -67,25 +66,6 @@ def test_every_skipped_block_is_listed_and_says_why() -> None:
             first_line = skip["next"].partition("\n")[2]
             found.add((name_of(page), first_line.partition(" && ")[0]))
     assert found == SKIPPED
-
-
-def test_every_hook_has_a_heading_with_its_arguments() -> None:
-    hooks = {
-        f"{name}({', '.join(inspect.signature(hook).parameters)})"
-        for name, hook in inspect.getmembers(hookspecs, inspect.isfunction)
-        if name.startswith("orchestrix_")
-    }
-    page = (ROOT / "docs/hooks.md").read_text(encoding="utf-8")
-    assert set(re.findall(r"^## (orchestrix_.*)$", page, re.MULTILINE)) == hooks
-
-
-def test_every_capability_is_explained() -> None:
-    page = (ROOT / "docs/stores.md").read_text(encoding="utf-8")
-    table = page.partition("| name | what it promises |\n|---|---|\n")[2].partition("\n\n")[0]
-    names = {
-        name for row in table.splitlines() for name in re.findall(r"`(\w+)`", row.split("|")[1])
-    }
-    assert names == CAPABILITIES
 
 
 @pytest.mark.parametrize(
