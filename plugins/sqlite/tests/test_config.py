@@ -14,6 +14,14 @@ from orchestrix.infrastructure.sqlite import (
     plugin,
 )
 from orchestrix_core import Event, JSONSerializer, MessageRegistry, RawEvent
+from orchestrix_core.stores import (
+    AsyncEventLog,
+    AsyncEventStore,
+    AsyncStreamCatalog,
+    EventLog,
+    EventStore,
+    StreamCatalog,
+)
 
 
 class Elsewhere(Event, type="elsewhere.known", registry=MessageRegistry()):
@@ -83,3 +91,33 @@ def test_subjects_take_a_serializer(tmp_path):
     for subject in plugin.orchestrix_contract_subjects():
         store = subject.create(tmp_path, serializer=JSONSerializer(unknown="raw"))
         assert repr(store).endswith("events.db')")
+
+
+def test_the_stores_fit_the_ports(path):
+    """Read by the type checker, too."""
+    store: AsyncEventStore = SQLiteEventStore(path)
+    log: AsyncEventLog = SQLiteEventStore(path)
+    catalog: AsyncStreamCatalog = SQLiteEventStore(path)
+    assert isinstance(store, AsyncEventStore)
+    assert isinstance(log, AsyncEventLog)
+    assert isinstance(catalog, AsyncStreamCatalog)
+    sync_store: EventStore = SQLiteSyncEventStore(path)
+    sync_log: EventLog = SQLiteSyncEventStore(path)
+    sync_catalog: StreamCatalog = SQLiteSyncEventStore(path)
+    assert isinstance(sync_store, EventStore)
+    assert isinstance(sync_log, EventLog)
+    assert isinstance(sync_catalog, StreamCatalog)
+
+
+async def test_a_relative_path_means_where_the_store_was_made(tmp_path, monkeypatch, notes):
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    monkeypatch.chdir(tmp_path)
+    async with SQLiteEventStore("events.db") as store:
+        monkeypatch.chdir(elsewhere)
+        await store.save("a", notes("1"), 0)
+        records = store.subscribe()  # opens a connection more
+        assert (await anext(records)).event.id == "1"
+        await records.aclose()
+    assert list(elsewhere.iterdir()) == []
+    assert (tmp_path / "events.db").exists()

@@ -5,10 +5,17 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 import threading
+from contextlib import closing
+from time import monotonic
+from types import SimpleNamespace
 
 import pytest
 
-from orchestrix.infrastructure.sqlite import SQLiteEventStore, SQLiteSyncEventStore
+from orchestrix.infrastructure.sqlite import (
+    SQLiteEventStore,
+    SQLiteSyncEventStore,
+    _database,
+)
 from orchestrix_core import StorageError
 
 WRITERS, STREAMS, APPENDS = 3, 2, 60
@@ -41,6 +48,35 @@ def test_sixteen_processes_open_a_new_file_at_once(path, start):
     with SQLiteSyncEventStore(path) as store:
         assert [info.version for info in store.streams()] == [1] * 16
         assert store.integrity_check() == []
+
+
+def test_opening_waits_for_another_that_makes_the_file(path, monkeypatch):
+    """SQLite itself gives up at once when it cannot change the mode of a new file."""
+    other = sqlite3.connect(path, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    waits = []
+
+    def sleep(seconds):
+        waits.append(seconds)
+        if other.in_transaction:
+            other.execute("ROLLBACK")
+
+    monkeypatch.setattr(_database, "time", SimpleNamespace(sleep=sleep, monotonic=monotonic))
+    with SQLiteSyncEventStore(path) as store:
+        assert store.head() == 0
+    assert waits
+    other.close()
+
+
+def test_opening_gives_up_after_busy_timeout(tmp_path):
+    for number, lock in enumerate(("IMMEDIATE", "EXCLUSIVE")):
+        path = tmp_path / f"{number}.db"
+        with closing(sqlite3.connect(path, isolation_level=None)) as other:
+            other.execute(f"BEGIN {lock}")
+            with pytest.raises(StorageError, match="busy_timeout"):
+                SQLiteSyncEventStore(path, busy_timeout=0.05).initialize()
+        with SQLiteSyncEventStore(path) as store:
+            assert store.head() == 0
 
 
 def test_a_lock_held_by_another_process_is_a_clear_error(path, start, notes):

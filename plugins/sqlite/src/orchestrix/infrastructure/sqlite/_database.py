@@ -36,6 +36,7 @@ class Database:
 
     def __init__(self, config: SQLiteConfig, name: str) -> None:
         self.config = config
+        self._path = config.path.absolute()  # a later connection must not follow a chdir
         self._name = name
         self._translation = Translation(config.path, config.busy_timeout)
         self._lifecycle = Lock()
@@ -49,7 +50,7 @@ class Database:
         with self._lifecycle, self._translation:
             if self._writer is not None:
                 return
-            inspect(self.config.path, self.config.busy_timeout)
+            inspect(self._path, self.config.busy_timeout)
             opened: list[sqlite3.Connection] = []
             try:
                 for _ in range(self.config.readers + 1):
@@ -78,7 +79,7 @@ class Database:
 
     def _connect(self) -> sqlite3.Connection:
         connection = sqlite3.connect(
-            self.config.path,
+            self._path,
             timeout=self.config.busy_timeout,
             isolation_level=None,  # transactions begin and end where this module says so
             check_same_thread=False,  # the locks here see to it
@@ -96,7 +97,7 @@ class Database:
         deadline = time.monotonic() + self.config.busy_timeout
         while True:
             try:
-                return prepare(connection, self.config.path)
+                return prepare(connection, self._path)
             except sqlite3.OperationalError as error:
                 if not is_busy(error) or time.monotonic() > deadline:
                     raise
