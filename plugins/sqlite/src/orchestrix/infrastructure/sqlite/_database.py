@@ -11,9 +11,8 @@ from __future__ import annotations
 import os
 import sqlite3
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from queue import LifoQueue
+from collections.abc import Sequence
+from queue import SimpleQueue
 from threading import Lock
 from typing import TypeVar
 
@@ -42,7 +41,7 @@ class Database:
         self._lifecycle = Lock()
         self._write_lock = Lock()
         self._writer: sqlite3.Connection | None = None
-        self._readers: LifoQueue[sqlite3.Connection | None] = LifoQueue()
+        self._readers: SimpleQueue[sqlite3.Connection | None] = SimpleQueue()
         self._process = 0
 
     def open(self) -> None:
@@ -65,7 +64,7 @@ class Database:
             self._start(*opened)
 
     def _start(self, writer: sqlite3.Connection, *readers: sqlite3.Connection) -> None:
-        self._readers = LifoQueue()
+        self._readers = SimpleQueue()
         for reader in readers:
             self._readers.put(reader)
         self._process = os.getpid()
@@ -127,9 +126,8 @@ class Database:
             raise StorageError(msg)
         return self._writer
 
-    @contextmanager
-    def reading(self) -> Iterator[sqlite3.Connection]:
-        """Lend a connection that reads."""
+    def read(self, operation: Read[T]) -> T:
+        """Run a read on a connection that nobody else uses meanwhile."""
         self.require_open()
         readers = self._readers
         connection = readers.get()
@@ -137,14 +135,9 @@ class Database:
             if connection is None:
                 raise StoreClosedError(self._name)
             with self._translation:
-                yield connection
+                return operation(connection)
         finally:
             readers.put(connection)
-
-    def read(self, operation: Read[T]) -> T:
-        """Run a read on a connection of its own."""
-        with self.reading() as connection:
-            return operation(connection)
 
     def write(self, operation: Write) -> None:
         """Run one write in a transaction of its own, durable when this returns."""
