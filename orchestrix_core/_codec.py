@@ -11,11 +11,10 @@ from __future__ import annotations
 from operator import attrgetter
 from typing import Any, Generic, TypeVar
 
-import attrs
 import msgspec
 from cattrs.preconf.json import JsonConverter
 
-from orchestrix_core._exact import Attributes
+from orchestrix_core._exact import Check, attributes
 from orchestrix_core._fields import StoredField, read_struct, stored_fields, wire_struct
 from orchestrix_core._plans import Planner
 from orchestrix_core.errors import SerializationError
@@ -32,7 +31,16 @@ _set = object.__setattr__
 
 
 class EventCodec(Generic[EventT]):
-    """What one event class needs to be stored; `immutable` events may be kept as they are."""
+    """
+    What one event class needs to be stored.
+
+    Attributes:
+        check: raises `SerializationError` for an event that would not read back the same.
+        immutable: events may be kept as they are, for none of their values can change.
+    """
+
+    check: Check
+    immutable: bool
 
     def __init__(self, cls: type[EventT], planner: Planner, converter: JsonConverter) -> None:
         fields = stored_fields(cls, planner)
@@ -41,21 +49,12 @@ class EventCodec(Generic[EventT]):
         self._converter = converter
         self._slotted = any("__slots__" in base.__dict__ for base in cls.__mro__[:-1])
         self._values = attrgetter(*(field.name for field in fields))
-        names = tuple(field.name for field in attrs.fields(cls))
-        plans = {field.name: field.plan for field in fields}
-        self._check = Attributes(plans, in_dict=() if self._slotted else names)
+        self.check = attributes({field.name: field.plan for field in fields}, cls.__name__)
         self._foreign = [(i, f) for i, f in enumerate(fields) if not f.plan.native]
         self._late = [field for field in fields if field.late]
         self._wire = wire_struct(cls, fields)
         self._read = msgspec.json.Decoder(read_struct(cls, fields)).decode
         self.immutable = all(field.plan.immutable for field in fields)
-
-    def check(self, event: EventT) -> None:
-        """Raise `SerializationError` for a value that would not read back the same."""
-        try:
-            self._check(event)
-        except SerializationError as error:
-            raise SerializationError(self._cls.__name__ + error.path, error.reason) from None
 
     def _error(self, field: StoredField, reason: str) -> SerializationError:
         return SerializationError(f"{self._cls.__name__}.{field.name}", reason)
@@ -126,9 +125,7 @@ class RawCodec(EventCodec[RawEvent]):
 
     def __init__(self) -> None:
         self.immutable = True
-
-    def check(self, event: RawEvent) -> None:
-        """Accept it: it was stored once."""
+        self.check = lambda event: None  # it was stored once
 
     def encode(self, event: RawEvent) -> bytes:
         """Return the stored document, byte for byte."""

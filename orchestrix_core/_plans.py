@@ -140,7 +140,7 @@ class Planner:
         plans = {name: self.plan(hints[name]) for name in names}
         return Plan(
             frozenset({cls}),
-            _exact.Attributes(plans) if plans else None,
+            _exact.attributes(plans) if plans else None,
             frozen and all(plan.immutable for plan in plans.values()),
             native and all(plan.native for plan in plans.values()),
         )

@@ -7,7 +7,7 @@ Backend authors call these first; nothing has been touched when one of them rais
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
-from typing import Any
+from typing import Any, NoReturn
 
 import msgspec
 
@@ -60,15 +60,16 @@ def check_append(aggregate_id: Any, events: Any, expected_version: Any) -> tuple
     batch: tuple[Event, ...] = tuple(events)
     for event in batch:
         if not isinstance(event, Event):
-            msg = f"events[{_place(batch, event)}] must be an Event, not {type(event).__name__}"
-            raise TypeError(msg)
-    if len(batch) > 1:
+            _refuse_other(batch)
+    if len(batch) > 1 and len({event.id for event in batch}) < len(batch):
         _check_distinct((aggregate_id, event) for event in batch)
     return batch
 
 
-def _place(batch: tuple[Any, ...], wanted: Any) -> int:
-    return next(index for index, item in enumerate(batch) if item is wanted)
+def _refuse_other(batch: tuple[Any, ...]) -> NoReturn:
+    index, other = next((i, item) for i, item in enumerate(batch) if not isinstance(item, Event))
+    msg = f"events[{index}] must be an Event, not {type(other).__name__}"
+    raise TypeError(msg)
 
 
 def _check_distinct(appended: Iterable[tuple[str, Event]]) -> None:

@@ -8,7 +8,7 @@ copied on its way in and on its way out, so that nobody changes what is stored.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
-from itertools import islice, repeat
+from itertools import islice
 
 import attrs
 
@@ -59,55 +59,65 @@ class Ledger:
     def append(self, aggregate_id: str, events: Sequence[Event], expected: int | None) -> None:
         """Append to one stream, all or none."""
         batch = check_append(aggregate_id, events, expected)
-        if self._is_new(aggregate_id, batch, expected):
-            self._write(aggregate_id, *self._kept(batch))
+        ids = [event.id for event in batch]
+        if self._is_new(aggregate_id, ids, expected):
+            self._write(aggregate_id, ids, *self._kept(batch))
 
     def append_all(self, writes: Sequence[StreamWrite]) -> None:
         """Append to several streams, all or none."""
-        checked = check_writes(writes)
-        repeated = [(b[0].id, id) for id, b, n in checked if not self._is_new(id, b, n)]
-        if len(repeated) < sum(1 for _, batch, _ in checked if batch):
-            kept = [(id, *self._kept(batch)) for id, batch, _ in checked]
+        checked = [
+            (id, [event.id for event in batch], batch, expected)
+            for id, batch, expected in check_writes(writes)
+        ]
+        repeated = [(ids[0], id) for id, ids, _, n in checked if not self._is_new(id, ids, n)]
+        if len(repeated) < sum(1 for _, ids, _, _ in checked if ids):
+            kept = [(id, ids, *self._kept(batch)) for id, ids, batch, _ in checked]
             if repeated:  # only a part was stored before: that was another save
                 raise DuplicateEventError(*repeated[0])
             for write in kept:
                 self._write(*write)
 
-    def _is_new(self, aggregate_id: str, batch: tuple[Event, ...], expected: int | None) -> bool:
+    def _is_new(self, aggregate_id: str, ids: list[str], expected: int | None) -> bool:
         """Whether to append; False: the very same append was stored before."""
-        stream = self._streams.get(aggregate_id, ())
-        ids = [event.id for event in batch]
         if not self._ids.isdisjoint(ids):
-            there = islice(stream, expected or 0, (expected or 0) + len(ids))
-            if expected is not None and ids == [event.id for event in there]:
-                return False
-            raise DuplicateEventError(next(id for id in ids if id in self._ids), aggregate_id)
-        if expected is not None and expected != len(stream):
-            raise ConcurrencyError(aggregate_id, expected, len(stream))
+            self._refuse_unless_repeated(aggregate_id, ids, expected)
+            return False
+        if expected is not None:
+            actual = len(self._streams.get(aggregate_id, ()))
+            if expected != actual:
+                raise ConcurrencyError(aggregate_id, expected, actual)
         return True
 
-    def _kept(self, batch: tuple[Event, ...]) -> tuple[list[Event], bool]:
+    def _refuse_unless_repeated(
+        self, aggregate_id: str, ids: list[str], expected: int | None
+    ) -> None:
+        if expected is not None:
+            there = self._streams.get(aggregate_id, [])[expected : expected + len(ids)]
+            if ids == [event.id for event in there]:
+                return
+        raise DuplicateEventError(next(id for id in ids if id in self._ids), aggregate_id)
+
+    def _kept(self, batch: tuple[Event, ...]) -> tuple[Sequence[Event], bool]:
         """Check that each event can be stored; return what to keep, and whether it can change."""
-        kept: list[Event] = []
+        codec_of = self._codec
         mutable = False
         for event in batch:
-            codec = self._codec(type(event))
-            if codec.immutable:
-                codec.check(event)
-                kept.append(event)
-            else:
+            codec = codec_of(type(event))
+            codec.check(event)
+            if not codec.immutable:
                 mutable = True
-                kept.append(codec.copy(event))
-        return kept, mutable
+        return (self._copied(batch) if mutable else batch), mutable
 
-    def _write(self, aggregate_id: str, events: list[Event], mutable: bool) -> None:
+    def _write(
+        self, aggregate_id: str, ids: list[str], events: Sequence[Event], mutable: bool
+    ) -> None:
         if not events:
             return
         stream = self._streams.setdefault(aggregate_id, [])
-        self._log_streams.extend(repeat(aggregate_id, len(events)))
-        self._log_versions.extend(range(len(stream) + 1, len(stream) + 1 + len(events)))
-        stream.extend(events)
-        self._ids.update([event.id for event in events])
+        self._log_streams += [aggregate_id] * len(ids)
+        self._log_versions += range(len(stream) + 1, len(stream) + 1 + len(ids))
+        stream += events
+        self._ids.update(ids)
         if mutable:
             self._mutable.add(aggregate_id)
 
@@ -160,16 +170,19 @@ class Ledger:
         return self._streams[self._log_streams[position]][self._log_versions[position] - 1]
 
     def _record(self, position: int) -> RecordedEvent:
-        (event,) = self._copied([self._at(position)])
         return RecordedEvent(
             position=position + 1,
             aggregate_id=self._log_streams[position],
             version=self._log_versions[position],
-            event=event,
+            event=self._copy(self._at(position)),
         )
 
     def _copied(self, events: Iterable[Event]) -> list[Event]:
-        return [self._kept((event,))[0][0] for event in events]
+        return [self._copy(event) for event in events]
+
+    def _copy(self, event: Event) -> Event:
+        codec = self._codec(type(event))
+        return event if codec.immutable else codec.copy(event)
 
     def _index_traces(self) -> None:
         """Bring the trace index up to the head: only who looks traces up pays for it."""
