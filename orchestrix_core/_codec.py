@@ -94,9 +94,11 @@ class EventCodec(Generic[EventT]):
             state = _as_dict(self._read(document))
         except msgspec.MsgspecError as error:
             raise SerializationError(self._cls.__name__, f"stored document: {error}") from error
-        if self._late:
+        if self._late or self._slotted:
             return self._completed(state)
-        return restore(self._cls, state, self._slotted)
+        event = _new(self._cls)  # as `restore` does it, without another call for each event read
+        _set(event, "__dict__", state)
+        return event
 
     def _completed(self, state: dict[str, Any]) -> EventT:
         """Convert what cattrs reads, and give absent fields the defaults that need the event."""
