@@ -7,6 +7,8 @@ from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
 from typing import Any
 
+import attrs
+
 from orchestrix_core._providers import DEFAULT_BUS
 from orchestrix_core.configuration import Configuration
 from orchestrix_core.configuration._document import nearest
@@ -56,10 +58,16 @@ def require(backend: Backend, wanted: Collection[str]) -> None:
 
 
 def create(
-    configuration: Configuration, backend: Backend, serializer: Serializer | None = None
+    configuration: Configuration,
+    backend: Backend,
+    serializer: Serializer | None = None,
+    *,
+    existing: bool = False,
 ) -> Any:
-    """Return a new, unopened backend made from its settings."""
+    """Return a new, unopened backend made from its settings; `existing`: it makes no new store."""
     settings = configuration.settings(backend)
+    if existing and "create" in attrs.fields_dict(backend.config):
+        settings = attrs.evolve(settings, create=False)
     more = {}
     if serializer is not None and "serializer" in inspect.signature(backend.create).parameters:
         more["serializer"] = serializer

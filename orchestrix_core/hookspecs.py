@@ -52,7 +52,8 @@ class Backend:
     `[orchestrix.<kind>.<name>]` is structured into it, and `create` is called with the result.
     An event store that keeps bytes gives its `create` a second parameter, `serializer=None`: the
     application's `Serializer`, or the command line's, which reads events whose class it has not.
-    Give a field the type `orchestrix_core.Secret` and it is masked wherever it is shown.
+    Give a field the type `orchestrix_core.Secret` and it is masked wherever it is shown. A field
+    `create: bool` says whether a missing store is made; commands that only look set it to False.
     """
 
     kind: Kind

@@ -50,7 +50,7 @@ async def open_store(session: Session, *needs: str) -> AsyncIterator[Any]:
     require(backend, needs)
     if PERSISTENT not in backend.capabilities:
         note(f"note: the event store {backend.name!r} keeps nothing between two processes")
-    async with opened(create(configuration, backend, RAW)) as store:
+    async with opened(create(configuration, backend, RAW, existing=True)) as store:
         yield store
 
 

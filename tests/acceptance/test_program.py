@@ -186,6 +186,15 @@ class TestEvents:
         assert "must not be empty" in done.err
 
 
+@pytest.mark.parametrize("command", [["events", "T-1"], ["log"], ["trace", TRACE], ["streams"]])
+def test_looking_makes_no_store(orchestrix, tmp_path, command):
+    (tmp_path / "orchestrix.toml").write_text(SQLITE)
+    done = orchestrix(*command)
+    assert done.status == 1
+    assert "shop.db: there is no such file" in done.err
+    assert not (tmp_path / "shop.db").exists()
+
+
 class TestLog:
     def positions(self, done):
         return [event["position"] for event in json.loads(done.out)["events"]]

@@ -123,6 +123,18 @@ def test_an_abandoned_log_of_another_application_stays_where_it_is(path, tmp_pat
     assert (path.read_bytes(), path.with_name("events.db-wal").read_bytes()) == before
 
 
+async def test_a_missing_file_is_made_only_where_that_is_wanted(path):
+    with pytest.raises(StorageError, match="there is no such file"):
+        SQLiteSyncEventStore(path, create=False).initialize()
+    with pytest.raises(StorageError, match="there is no such file"):
+        await SQLiteEventStore(path, create=False).initialize()
+    assert not path.exists()
+    with SQLiteSyncEventStore(path):
+        pass
+    async with SQLiteEventStore(path, create=False) as store:
+        assert await store.ping()
+
+
 def test_newer_schema_is_refused(path):
     with SQLiteSyncEventStore(path):
         pass

@@ -74,12 +74,13 @@ class SQLiteEventStore:
     An event store in one SQLite file, which other processes may use at the same time.
 
     Args:
-        path: the database file; made if it is missing, its directory must exist.
+        path: the database file; its directory must exist.
         synchronous: "full" syncs each commit to the disk; with "normal" a power failure may take
             the last commits, never the file.
         busy_timeout: seconds to wait for another process's write before `StorageError`.
         readers: how many reads run at a time.
         poll_interval: seconds between two looks for what other processes have committed.
+        create: whether to make a missing file; without, opening one is a `StorageError`.
         serializer: takes the place of the default `JSONSerializer`.
     """
 
@@ -91,6 +92,7 @@ class SQLiteEventStore:
         busy_timeout: float = 30.0,
         readers: int = 2,
         poll_interval: float = 0.025,
+        create: bool = True,
         serializer: Serializer | None = None,
     ) -> None:
         config = SQLiteConfig(
@@ -99,6 +101,7 @@ class SQLiteEventStore:
             busy_timeout=busy_timeout,
             readers=readers,
             poll_interval=poll_interval,
+            create=create,
         )
         self._config = config
         self._database = Database(config, repr(self))

@@ -57,6 +57,7 @@ class SQLiteConfig:
         readers: connections for reading, and how many reads run at a time.
         poll_interval: seconds between two looks for what other processes have committed, while a
             subscription waits; what this process commits is seen at once.
+        create: whether to make a missing file; without, opening one is a `StorageError`.
         unknown: a stored name without a class is an error, or gives a `RawEvent`.
     """
 
@@ -65,4 +66,5 @@ class SQLiteConfig:
     busy_timeout: float = attrs.field(default=30.0, validator=_seconds)
     readers: int = attrs.field(default=2, validator=_count)
     poll_interval: float = attrs.field(default=0.025, validator=_seconds)
+    create: bool = True
     unknown: UnknownPolicy = attrs.field(default="error", validator=_one_of("error", "raw"))

@@ -49,6 +49,9 @@ class Database:
         with self._lifecycle, self._translation:
             if self._writer is not None:
                 return
+            if not (self.config.create or self._path.exists()):
+                msg = f"{self._path}: there is no such file: check the path"
+                raise StorageError(msg)
             inspect(self._path, self.config.busy_timeout)
             opened: list[sqlite3.Connection] = []
             try:

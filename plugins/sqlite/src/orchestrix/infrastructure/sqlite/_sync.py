@@ -40,10 +40,15 @@ class SQLiteSyncEventStore:
         synchronous: Synchronous = "full",
         busy_timeout: float = 30.0,
         readers: int = 2,
+        create: bool = True,
         serializer: Serializer | None = None,
     ) -> None:
         config = SQLiteConfig(
-            path=Path(path), synchronous=synchronous, busy_timeout=busy_timeout, readers=readers
+            path=Path(path),
+            synchronous=synchronous,
+            busy_timeout=busy_timeout,
+            readers=readers,
+            create=create,
         )
         self._config = config
         self._database = Database(config, repr(self))

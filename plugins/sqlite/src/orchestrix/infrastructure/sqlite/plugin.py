@@ -35,6 +35,7 @@ def _create(config: SQLiteConfig, serializer: Serializer | None = None) -> SQLit
         busy_timeout=config.busy_timeout,
         readers=config.readers,
         poll_interval=config.poll_interval,
+        create=config.create,
         serializer=serializer or JSONSerializer(unknown=config.unknown),
     )
 
