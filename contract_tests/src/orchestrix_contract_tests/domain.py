@@ -34,6 +34,7 @@ __all__ = [
     "Paid",
     "PaidByCard",
     "deposits",
+    "exact",
     "example_order",
     "unstorable",
 ]
@@ -174,3 +175,11 @@ def example_order(**changes: Any) -> OrderPlaced:
         "comment": 'quote " backslash \\ emoji \U0001f600 line\u2028end',
     }
     return OrderPlaced(**(values | changes))
+
+
+def exact(event: Event) -> dict[str, str]:
+    """Return what `==` does not tell: 1 from 1.0, 10.50 from 10.5, a time zone from another."""
+    return {
+        name: repr(sorted(value)) if isinstance(value, frozenset) else repr(value)
+        for name, value in vars(event).items()
+    }

@@ -16,6 +16,7 @@ from orchestrix_contract_tests.domain import (
     Noted,
     Opened,
     deposits,
+    exact,
     example_order,
     unstorable,
 )
@@ -79,7 +80,7 @@ class AppendContract(StoreContract):
         await store.save("order", orders)
         loaded = await store.load("order")
         assert loaded == orders
-        assert [repr(order) for order in loaded] == [repr(order) for order in orders]
+        assert [exact(order) for order in loaded] == [exact(order) for order in orders]
 
     async def test_metadata_reads_back_exactly(self, store: Driver) -> None:
         """Section 3: every metadata field is kept, set or not."""
@@ -96,7 +97,7 @@ class AppendContract(StoreContract):
         plain = Measured(value=-0.0)
         await store.save("sensor", [full, plain])
         loaded = await store.load("sensor")
-        assert [repr(event) for event in loaded] == [repr(full), repr(plain)]
+        assert [exact(event) for event in loaded] == [exact(full), exact(plain)]
 
     async def test_large_event(self, store: Driver) -> None:
         """Promise 1: a megabyte in one event is no problem."""

@@ -124,7 +124,7 @@ class LogContract(StoreContract, needs=("global_log",)):
         finished = False
         while not finished:
             finished = writing.done()  # looked at before the read, so that the last read is last
-            page = await reader.read_log(seen[-1].position if seen else 0, 7)
+            page = await _next_page(reader, seen, 7)
             seen += page
             finished = finished and not page
             await asyncio.sleep(0)
@@ -196,7 +196,15 @@ async def _write(store: Driver, own: str) -> None:
 
 async def _in_pages(store: Driver, limit: int) -> list[RecordedEvent]:
     records: list[RecordedEvent] = []
-    while page := await store.read_log(records[-1].position if records else 0, limit):
+    while page := await _next_page(store, records, limit):
         assert len(page) <= limit
         records += page
     return records
+
+
+async def _next_page(store: Driver, seen: list[RecordedEvent], limit: int) -> list[RecordedEvent]:
+    """Read on, and make sure that it goes on: a page that overlaps would never end."""
+    last = seen[-1].position if seen else 0
+    page = await store.read_log(last, limit)
+    assert all(record.position > last for record in page), "a page begins before its `after`"
+    return page

@@ -1,0 +1,113 @@
+"""Runs a contract on a subject in a pytest of its own, and tells what happened to each test."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable
+from contextvars import copy_context
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import pytest
+
+from orchestrix_contract_tests import driver
+from orchestrix_core import ContractSubject
+from orchestrix_core.stores import ASYNC, GLOBAL_LOG, MULTI_STREAM, SYNC
+
+Outcomes = dict[str, set[str]]
+
+INI = "[pytest]\nasyncio_mode = strict\nasyncio_default_fixture_loop_scope = function\n"
+MODULE = """
+import pytest
+from {module} import {name}
+
+class TestSubject({name}):
+    @pytest.fixture
+    def subject(self, pytestconfig):
+        return pytestconfig.subject
+"""
+
+
+class Observer:
+    """A plugin of the inner run: brings the subject in, and the outcomes out."""
+
+    def __init__(self, subject: Any) -> None:
+        self.subject = subject
+        self.outcomes: Outcomes = defaultdict(set)
+
+    def pytest_configure(self, config: Any) -> None:
+        config.subject = self.subject
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        if report.when == "call" or not report.passed:
+            test = report.nodeid.rpartition("::")[2].partition("[")[0]
+            self.outcomes[report.outcome].add(test)
+
+
+@pytest.fixture
+def run_contract(tmp_path: Path) -> Callable[..., Outcomes]:
+    """Return a function that gives the names of the tests that passed, failed and were skipped."""
+
+    def run(contract: type, subject: Any, *options: str) -> Outcomes:
+        module = tmp_path / f"test_{uuid4().hex}.py"  # a module never imported before
+        module.write_text(MODULE.format(module=contract.__module__, name=contract.__name__))
+        (tmp_path / "pytest.ini").write_text(INI)
+        observer = Observer(subject)
+        how = [
+            "-q",
+            "--tb=short",
+            "--import-mode=importlib",
+            "-p",
+            "no:cacheprovider",
+            "-W",
+            "error",
+        ]
+        where = ["-c", str(tmp_path / "pytest.ini"), "--rootdir", str(tmp_path)]
+        where += [f"--basetemp={tmp_path / 'inner'}", str(module)]
+        # In a context of its own, or a bus that leaks its context would leak it into what follows.
+        copy_context().run(pytest.main, [*how, *options, *where], [observer])
+        assert observer.outcomes, "the inner run ran nothing"
+        return observer.outcomes
+
+    return run
+
+
+@pytest.fixture
+def catch(
+    run_contract: Callable[..., Outcomes], monkeypatch: pytest.MonkeyPatch
+) -> Callable[..., None]:
+    """Return a function that asserts that exactly these tests of a contract fail."""
+
+    def catch(broken: type, contract: type, failing: list[str], *, hangs: bool = False) -> None:
+        options = []
+        if hangs:  # one test is enough to wait for, and for good is for good
+            options = ["-k", failing[0]]
+            monkeypatch.setattr(driver, "PATIENCE", 2.0)
+        assert hasattr(contract, failing[0])
+        assert run_contract(contract, subject_of(broken), *options)["failed"] == set(failing)
+
+    return catch
+
+
+@pytest.fixture(name="subject_of")
+def _subject_of() -> Callable[[type], ContractSubject]:
+    return subject_of
+
+
+def subject_of(backend: type) -> ContractSubject:
+    """Return a subject that makes the backend; its methods say what it is."""
+    if not hasattr(backend, "load_by_trace"):
+        return ContractSubject(
+            kind="message_bus",
+            name=backend.__name__,
+            create=lambda _: backend(),
+            capabilities=frozenset(),
+        )
+    is_async = hasattr(backend, "subscribe")
+    return ContractSubject(
+        kind="event_store",
+        name=backend.__name__,
+        create=lambda _: backend(),
+        capabilities=frozenset({ASYNC if is_async else SYNC, GLOBAL_LOG, MULTI_STREAM}),
+    )
