@@ -120,15 +120,20 @@ def refused(reason: str) -> Plan:
 
 def each(plan: Plan) -> Check:
     """Check every item of a list, set or tuple of one item type."""
-    right_types, inner = plan.types.issuperset, plan.deep
+    right_types, inner = plan.types, plan.deep
 
     def deep(items: Iterable[Any]) -> None:
         try:
-            if right_types(map(type, items)):
-                if inner is not None:
-                    for item in items:
-                        inner(item)
-                return
+            if inner is None:
+                if right_types.issuperset(map(type, items)):
+                    return
+            else:
+                for item in items:
+                    if type(item) not in right_types:
+                        break
+                    inner(item)
+                else:
+                    return
         except SerializationError:
             pass  # the slow way below finds the place
         for index, item in enumerate(items):
@@ -167,22 +172,31 @@ def attributes(plans: Mapping[str, Plan], owner: str = "") -> Check:
     Every event that is stored comes through here, so what is nearly always true is asked in one
     expression, compiled for the class; only when it fails does a second look find the field.
     """
-    right = _all_right(plans)
 
-    def deep(value: Any) -> None:
-        try:
-            if right(value):
-                return
-        except SerializationError:
-            pass  # the slow way below finds the place
+    def look(value: Any) -> None:
         for name, plan in plans.items():
             within(f"{owner}.{name}", plan, getattr(value, name))
 
-    return deep
+    terms, names = _terms(plans)
+    names |= {"SerializationError": SerializationError, "look": look}
+    exec(_CHECK.format(" and ".join(terms) or True), names)  # noqa: S102  # made of field names alone
+    check: Check = names["check"]
+    return check
 
 
-def _all_right(plans: Mapping[str, Plan]) -> Callable[[Any], bool]:
-    """Compile, say, `lambda v: type(v.sku) is t0 and (v.note is None or type(v.note) is t1)`."""
+_CHECK = """
+def check(v):
+    try:
+        if {}:
+            return
+    except SerializationError:
+        pass
+    look(v)
+"""
+
+
+def _terms(plans: Mapping[str, Plan]) -> tuple[list[str], dict[str, Any]]:
+    """Return, say, `type(v.sku) is t0` and `d1(v.lines) is None`, and what their names mean."""
     terms: list[str] = []
     names: dict[str, Any] = {}
     for number, (name, plan) in enumerate(plans.items()):
@@ -192,7 +206,7 @@ def _all_right(plans: Mapping[str, Plan]) -> Callable[[Any], bool]:
         if plan.deep is not None:
             terms.append(f"d{number}({value}) is None")
             names[f"d{number}"] = plan.deep
-    return eval(f"lambda v: {' and '.join(terms) or True}", names)  # type: ignore[no-any-return]  # noqa: S307  # built of field names alone
+    return terms, names
 
 
 def _type_term(value: str, types: frozenset[type], name: str, names: dict[str, Any]) -> str:
