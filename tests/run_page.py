@@ -50,7 +50,9 @@ class Page:
 
     def __init__(self, path: Path) -> None:
         self.printed = ""
-        # As for a script: what the blocks define belongs to `__main__`.
+        # As for a script: what the blocks define belongs to `__main__`, and the files beside it
+        # can be imported.
+        sys.path[0] = str(Path.cwd())
         self.program = types.ModuleType("__main__")
         sys.modules["__main__"] = self.program
         self.document = Document.parse(
@@ -108,7 +110,7 @@ class Page:
             return
         done = subprocess.run(
             ["bash", "-euo", "pipefail", "-c", example.parsed],
-            env={**os.environ, "PATH": search_path(), "COLUMNS": "100", "NO_COLOR": "1"},
+            env={**os.environ, "PATH": search_path(), "COLUMNS": "80", "NO_COLOR": "1"},
             text=True, capture_output=True, timeout=120, check=False,
         )  # fmt: skip
         assert done.returncode == 0, f"status {done.returncode}\n{done.stdout}{done.stderr}"

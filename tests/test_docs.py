@@ -15,7 +15,12 @@ from orchestrix_core.stores import CAPABILITIES
 
 ROOT = Path(__file__).parents[1]
 RUN_PAGE = Path(__file__).with_name("run_page.py")
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("**/*.md"))]
+PAGES = [
+    ROOT / "README.md",
+    *sorted(ROOT.glob("plugins/*/README.md")),
+    ROOT / "contract_tests/README.md",
+    *sorted((ROOT / "docs").glob("**/*.md")),
+]
 
 # What a block may be, and so be checked for; `text` shows a layout or a message.
 LANGUAGES = {"python", "toml", "json", "bash", "text output", "text", "sql", "{toctree}"}
