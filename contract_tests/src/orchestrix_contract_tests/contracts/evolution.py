@@ -165,7 +165,9 @@ class EvolutionContract(StoreContract, needs=("persistent",)):
         directory = tmp_path / "copy"
         directory.mkdir()
         async with Stores(subject, directory) as copies:
-            await (await self._opened(copies, _today, "raw")).save("ada", [raw])
+            copy = await self._opened(copies, _today, "raw")
+            await copy.save("ada", [raw])
+            await copy.close()
             assert await _load(await self._opened(copies, _yesterday)) == [old]
 
     @requires("global_log")
@@ -181,7 +183,9 @@ class EvolutionContract(StoreContract, needs=("persistent",)):
         serializer = JSONSerializer(_holders)
         serializer.register_hooks(_Money, unstructure=_Money.text, structure=_Money.parse)
         event = _Paid(money=_Money(5, "EUR"))
-        await (await stores.open(serializer=serializer)).save("acc", [event])
+        store = await stores.open(serializer=serializer)
+        await store.save("acc", [event])
+        await store.close()
         again = await stores.open(serializer=serializer)
         (loaded,) = await again.load("acc")
         assert cast("_Paid", loaded).money == event.money
