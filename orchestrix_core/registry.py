@@ -26,6 +26,7 @@ class MessageRegistry:
 
     def __init__(self) -> None:
         self._claims: dict[str, dict[str, type[Message]]] = {}
+        self._classes: dict[str, type[Message]] = {}  # the names that one class alone claims
         self._upcasters: dict[str, dict[int, Upcaster]] = {}
 
     def register(self, cls: type[Message]) -> None:
@@ -35,7 +36,12 @@ class MessageRegistry:
         A class of the same module and qualified name (a reload, a decorator's copy) is replaced.
         """
         name = f"{cls.__module__}.{cls.__qualname__}"
-        self._claims.setdefault(cls.__message_type__, {})[name] = cls
+        claims = self._claims.setdefault(cls.__message_type__, {})
+        claims[name] = cls
+        if len(claims) == 1:
+            self._classes[cls.__message_type__] = cls
+        else:
+            self._classes.pop(cls.__message_type__, None)
 
     def resolve(self, type: str) -> type[Message]:
         """
@@ -45,13 +51,13 @@ class MessageRegistry:
             UnknownMessageType: no class has this name.
             AmbiguousMessageType: several have it.
         """
-        claims = self._claims.get(type)
-        if not claims:
+        cls = self._classes.get(type)
+        if cls is not None:
+            return cls
+        if type not in self._claims:
             raise UnknownMessageType(type)
-        if len(claims) > 1:
-            first, second, *_ = claims
-            raise AmbiguousMessageType(type, first, second)
-        return next(iter(claims.values()))
+        first, second, *_ = self._claims[type]
+        raise AmbiguousMessageType(type, first, second)
 
     def add_upcaster(self, type: str, from_version: int, upcast: Upcaster) -> None:
         """Use `upcast` to bring data of `type` from `from_version` to the next version."""

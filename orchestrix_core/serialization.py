@@ -8,7 +8,7 @@ is ever pickled.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Literal, Protocol, TypeAlias, TypeVar, cast
+from typing import Any, Literal, Protocol, TypeAlias, TypeVar
 
 import msgspec
 
@@ -109,7 +109,8 @@ class JSONSerializer:
         if version != cls.__message_version__:
             data = self._upcast(type, version, data)
         codec = self._codecs.get(cls) or self.codec(cls)  # type: ignore[arg-type]  # stored: an event
-        return cast("Event", codec.decode(data))
+        event: Event = codec.decode(data)
+        return event
 
     def _raw(self, type: str, version: int, data: bytes) -> RawEvent:
         metadata = self.codec(Event).decode(data).__dict__

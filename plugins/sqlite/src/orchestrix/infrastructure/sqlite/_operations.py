@@ -140,36 +140,38 @@ class Operations:
         ]
 
     def _events(self, query: str, arguments: tuple[Any, ...]) -> Read[list[Event]]:
-        statement = QUERIES[query]
-        return lambda connection: self._decode(connection.execute(statement, arguments).fetchall())
+        statement, places = QUERIES[query], QUERIES[f"{query}_places"]
+
+        def run(connection: sqlite3.Connection) -> list[Event]:
+            rows = connection.execute(statement, arguments).fetchall()
+            return self._decode(rows, lambda: connection.execute(places, arguments).fetchall())
+
+        return run
 
     def _records(self, query: str, arguments: tuple[Any, ...]) -> Read[list[RecordedEvent]]:
         statement = QUERIES[query]
 
         def run(connection: sqlite3.Connection) -> list[RecordedEvent]:
             rows = connection.execute(statement, arguments).fetchall()
+            events = self._decode([row[3:] for row in rows], lambda: rows)
             return [
-                RecordedEvent(
-                    position=position, aggregate_id=aggregate_id, version=version, event=event
-                )
-                for (_, _, _, aggregate_id, position, version), event in zip(
-                    rows, self._decode(rows), strict=True
-                )
+                RecordedEvent(position=position, aggregate_id=stream, version=version, event=event)
+                for (position, stream, version, *_), event in zip(rows, events, strict=True)
             ]
 
         return run
 
-    def _decode(self, rows: list[tuple[str, int, bytes, str, int, int]]) -> list[Event]:
-        """Decode all rows in one go; only an unknown name is worth a second look at its place."""
+    def _decode(
+        self, rows: Sequence[tuple[str, int, bytes]], places: Callable[[], Sequence[Any]]
+    ) -> list[Event]:
+        """Decode all rows in one go; only an unknown name makes it ask where they stand."""
         decode = self._serializer.decode
         try:
-            return [decode(type, version, document) for type, version, document, *_ in rows]
+            return [decode(type, version, document) for type, version, document in rows]
         except UnknownMessageType:
             return [
-                decode_stored(
-                    self._serializer, type, version, document, stream=stream, position=position
-                )
-                for type, version, document, stream, position, _ in rows
+                decode_stored(self._serializer, *row, stream=stream, position=position)
+                for row, (position, stream, *_) in zip(rows, places(), strict=False)
             ]
 
 

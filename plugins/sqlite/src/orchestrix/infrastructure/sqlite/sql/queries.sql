@@ -15,22 +15,32 @@ SELECT aggregate_id, version FROM events WHERE event_id = ?;
 
 -- name: load_stream
 -- The events of one stream after the first n.
-SELECT type, schema_version, document, aggregate_id, position, version
+SELECT type, schema_version, document
+FROM events WHERE aggregate_id = ? AND version > ? ORDER BY version;
+
+-- name: load_stream_places
+-- Where the events that load_stream gives stand.
+SELECT position, aggregate_id
 FROM events WHERE aggregate_id = ? AND version > ? ORDER BY version;
 
 -- name: load_trace
 -- The events of one trace over all streams, in log order.
-SELECT type, schema_version, document, aggregate_id, position, version
+SELECT type, schema_version, document
+FROM events WHERE trace_id = ? ORDER BY position;
+
+-- name: load_trace_places
+-- Where the events that load_trace gives stand.
+SELECT position, aggregate_id
 FROM events WHERE trace_id = ? ORDER BY position;
 
 -- name: read_log
 -- A page of the log.
-SELECT type, schema_version, document, aggregate_id, position, version
+SELECT position, aggregate_id, version, type, schema_version, document
 FROM events WHERE position > ? ORDER BY position LIMIT ?;
 
 -- name: read_log_of_types
 -- A page of the log that keeps the stored names in a JSON array.
-SELECT type, schema_version, document, aggregate_id, position, version
+SELECT position, aggregate_id, version, type, schema_version, document
 FROM events
 WHERE position > ? AND type IN (SELECT value FROM json_each(?))
 ORDER BY position LIMIT ?;
