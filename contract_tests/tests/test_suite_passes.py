@@ -29,6 +29,6 @@ SOUND = [
 def test_sound_backend_passes(
     backend: type, contract: type, run_contract: Callable[..., Any], subject_of: Any
 ) -> None:
-    outcomes = run_contract(contract, subject_of(backend))
+    outcomes = run_contract(contract, subject_of(backend), "--contract-examples=5")
     assert outcomes["failed"] == set()
     assert len(outcomes["passed"]) > 20
