@@ -69,8 +69,9 @@ class ContractSubject:
     How the contract suite makes a fresh, empty backend.
 
     `create` is called with an empty directory (a `pathlib.Path`) of the test's own and returns a
-    new, not yet initialized backend; called again with the same directory, it returns another
-    backend on the same data, where the capability `persistent` is declared.
+    new, not yet initialized backend. Where the capability `persistent` is declared, it returns
+    another backend on the same data when it is called again with the same directory, takes an
+    optional `serializer=`, and can be imported, since other processes call it too.
     """
 
     kind: Kind
