@@ -8,8 +8,9 @@ append expects that stream to be where it was, of two loaders at once one is ref
 
 from __future__ import annotations
 
+import asyncio
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from datetime import timedelta
 from itertools import islice
 from typing import Final, Protocol
@@ -60,15 +61,30 @@ async def load_flights(
     appends = len(await store.load(PROGRESS))
     rows = events = 0
     flights = read_flights(after=await rows_loaded(store), limit=limit)
-    while batch := list(islice(flights, _ROWS_AT_ONCE)):
-        writes = _writes(batch)
-        writes.append(_loaded(batch, appends))
-        await store.save_all(writes)
-        appends += 1
-        stored = sum(len(write.events) for write in writes)
+    async for batch, stored in _appended(store, flights, appends):
         rows, events = rows + len(batch), events + stored
         progress(len(batch), stored)
     return rows, events
+
+
+async def _appended(
+    store: LogStore, flights: Iterator[Flight], appends: int
+) -> AsyncIterator[tuple[list[Flight], int]]:
+    """Append batch after batch, and make the next one while the store writes; yield what is in."""
+    batch, writes = _next_append(flights, appends)
+    while batch:
+        saving = asyncio.ensure_future(store.save_all(writes))
+        await asyncio.sleep(0)  # hand it over before this thread goes on
+        appends += 1
+        following = _next_append(flights, appends)
+        await saving
+        yield batch, sum(len(write.events) for write in writes)
+        batch, writes = following
+
+
+def _next_append(flights: Iterator[Flight], appends: int) -> tuple[list[Flight], list[StreamWrite]]:
+    batch = list(islice(flights, _ROWS_AT_ONCE))
+    return batch, [*_writes(batch), _loaded(batch, appends)] if batch else []
 
 
 def _loaded(batch: list[Flight], appends: int) -> StreamWrite:
