@@ -1,0 +1,184 @@
+"""
+Writes what several tasks append in one round trip: group commit, on the client's side.
+
+What comes while a statement is under way goes into the next one. A store at rest writes at once,
+and nobody waits for company.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import Final, NamedTuple
+
+import asyncpg
+
+from orchestrix.infrastructure.postgres._append import Append, arguments, outcomes
+from orchestrix.infrastructure.postgres._database import Connection, Database
+from orchestrix.infrastructure.postgres._errors import PASSING, ConnectionLostError
+from orchestrix_core import StoreClosedError
+
+__all__ = ["Writer"]
+
+_MOST_TOGETHER: Final = 256  # appends in one statement
+_LARGEST_TOGETHER: Final = 4 * 2**20  # characters in one statement, but for a single append
+_LARGEST_QUEUE: Final = 32 * 2**20  # characters that wait, before those who bring more wait too
+_OVERHEAD: Final = 200  # what an append counts for beside its documents
+_ATTEMPTS: Final = 5
+
+
+class Request(NamedTuple):
+    """An append that waits; its future is its caller's."""
+
+    append: Append
+    size: int
+    future: asyncio.Future[None]
+
+
+class Writer:
+    """`committed` is called after each commit that stored something."""
+
+    def __init__(self, database: Database, name: str, committed: Callable[[], None]) -> None:
+        self._database = database
+        self._name = name
+        self._committed = committed
+        self._requests: deque[Request] = deque()
+        self._size = 0
+        self._room = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+        self._ended = False
+
+    async def write(self, append: Append) -> None:
+        """
+        Return when the append is stored, or raise why it is not.
+
+        Cancelled before its turn, nothing is stored; later, all of it is.
+        """
+        size = _OVERHEAD + sum(len(row[4]) for write in append for row in write.rows)
+        while self._requests and self._size + size > _LARGEST_QUEUE and not self._ended:
+            self._room.clear()
+            await self._room.wait()
+        if self._ended:
+            raise StoreClosedError(self._name)
+        request = Request(append, size, asyncio.get_running_loop().create_future())
+        self._requests.append(request)
+        self._size += size
+        if self._task is None:
+            self._task = asyncio.create_task(self._run(), name="orchestrix-postgres-writer")
+        await request.future
+
+    async def end(self) -> None:
+        """Write what was submitted, then end."""
+        self._ended = True
+        self._room.set()
+        if self._task is not None:
+            await asyncio.wait([self._task])
+
+    async def _run(self) -> None:
+        batch: list[Request] = []
+        try:
+            while self._requests:
+                try:
+                    async with self._database.connection() as connection:
+                        while batch := self._next():
+                            await self._write(connection, batch)
+                except (
+                    Exception
+                ) as error:  # it belongs to the callers, and the next may fare better
+                    _fail(batch or self._next(), error)
+        except BaseException:
+            for request in (*batch, *self._requests):
+                request.future.cancel()
+            self._requests.clear()
+            raise
+        finally:
+            self._task = None
+
+    def _next(self) -> list[Request]:
+        """Take from the queue what goes out together."""
+        batch: list[Request] = []
+        size = 0
+        while self._requests and len(batch) < _MOST_TOGETHER:
+            if batch and size + self._requests[0].size > _LARGEST_TOGETHER:
+                break
+            request = self._requests.popleft()
+            self._size -= request.size
+            if not request.future.cancelled():
+                batch.append(request)
+                size += request.size
+        self._room.set()
+        return batch
+
+    async def _write(self, connection: Connection, batch: Sequence[Request]) -> None:
+        """Write a batch; when it fails as a whole, then one by one, so that a bad one is alone."""
+        try:
+            await self._append(connection, batch)
+        except ConnectionLostError:
+            await self._write_again(batch)
+        except Exception as error:
+            if len(batch) == 1:
+                _fail(batch, error)
+                return
+            for request in batch:
+                await self._write(connection, [request])
+
+    async def _write_again(self, batch: Sequence[Request]) -> None:
+        """Repeat, over another connection, what may be stored already, where that is safe."""
+        for request in batch:
+            try:
+                if not _is_repeatable(request.append):
+                    raise ConnectionLostError(_UNKNOWN.format(self._database.where))
+                async with self._database.connection() as connection:
+                    await self._append(connection, [request])
+            except Exception as error:
+                _fail([request], error)
+
+    async def _append(self, connection: Connection, batch: Sequence[Request]) -> None:
+        appends = [request.append for request in batch]
+        with self._database.translation:
+            refusals = await self._call(connection, appends)
+        found = outcomes(appends, refusals)
+        for request, error in zip(batch, found, strict=True):
+            if request.future.done():  # cancelled while it was written
+                continue
+            if error is None:
+                request.future.set_result(None)
+            else:
+                request.future.set_exception(error)
+        if any(error is None for error in found):
+            self._committed()
+
+    async def _call(self, connection: Connection, appends: Sequence[Append]) -> Sequence[tuple]:
+        """Call the server's function; with care, once an id turns out to be stored already."""
+        careful = False
+        for attempt in range(_ATTEMPTS):
+            try:
+                return await self._database.run(
+                    connection, "append", arguments(appends, careful=careful)
+                )
+            except asyncpg.UniqueViolationError:
+                if careful:
+                    raise
+                careful = True
+            except asyncpg.PostgresError as error:
+                if error.sqlstate not in PASSING or attempt == _ATTEMPTS - 1:
+                    raise
+        raise AssertionError  # the last attempt returns or raises
+
+
+_UNKNOWN: Final = (
+    "{}: the connection was lost while this was written: it is stored whole or not at all; to be "
+    "sure, save with an expected_version, and repeat the very same save"
+)
+
+
+def _is_repeatable(append: Append) -> bool:
+    """Tell whether the server would know a repetition for what it is."""
+    return all(write.expected is not None for write in append if write.rows)
+
+
+def _fail(batch: Sequence[Request], error: Exception) -> None:
+    for request in batch:
+        if not request.future.done():
+            request.future.set_exception(error)

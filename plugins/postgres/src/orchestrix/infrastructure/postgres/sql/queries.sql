@@ -1,0 +1,107 @@
+-- Every statement the store runs, by name.
+
+-- name: append
+-- Appends, each whole or not at all; a row for each that was not stored (see orchestrix_append).
+SELECT append, stream, actual, duplicate
+FROM :"schema".orchestrix_append($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11);
+
+-- name: load_stream
+-- A page of one stream after its first n events. The send functions give the document's bytes.
+SELECT type, schema_version, :document AS document, aggregate_id, position, version
+FROM :"schema".events WHERE aggregate_id = $1 AND version > $2 ORDER BY version LIMIT $3;
+
+-- name: load_trace
+-- A page of the events of one trace over all streams, in log order.
+SELECT type, schema_version, :document AS document, aggregate_id, position, version
+FROM :"schema".events WHERE trace_id = $1 AND position > $2 ORDER BY position LIMIT $3;
+
+-- name: read_log
+-- A page of the log.
+SELECT type, schema_version, :document AS document, aggregate_id, position, version
+FROM :"schema".events WHERE position > $1 ORDER BY position LIMIT $2;
+
+-- name: read_log_of_types
+-- A page of the log that keeps only these stored names.
+SELECT type, schema_version, :document AS document, aggregate_id, position, version
+FROM :"schema".events WHERE position > $1 AND type = ANY ($2::text[]) ORDER BY position LIMIT $3;
+
+-- name: head
+-- The highest position.
+SELECT coalesce(max(position), 0) FROM :"schema".events;
+
+-- name: streams
+-- A page of the streams, by id, from one index entry of each to the next.
+WITH RECURSIVE found AS (
+    (SELECT aggregate_id, 1::bigint AS nth FROM :"schema".events
+     WHERE aggregate_id > $1 ORDER BY aggregate_id LIMIT 1)
+    UNION ALL
+    SELECT following.aggregate_id, found.nth + 1 FROM found
+    CROSS JOIN LATERAL (
+        SELECT e.aggregate_id FROM :"schema".events e
+        WHERE e.aggregate_id > found.aggregate_id ORDER BY e.aggregate_id LIMIT 1
+    ) AS following
+    WHERE found.nth < $2
+)
+SELECT found.aggregate_id, last.version FROM found
+CROSS JOIN LATERAL (
+    SELECT e.version FROM :"schema".events e
+    WHERE e.aggregate_id = found.aggregate_id ORDER BY e.version DESC LIMIT 1
+) AS last
+ORDER BY found.aggregate_id;
+
+-- name: save_snapshot
+-- Keep a snapshot unless a newer one is there.
+INSERT INTO :"schema".snapshots AS kept (aggregate_id, version, schema_version, timestamp, state)
+VALUES ($1, $2, $3, $4, $5)
+ON CONFLICT (aggregate_id) DO UPDATE SET
+    version = excluded.version,
+    schema_version = excluded.schema_version,
+    timestamp = excluded.timestamp,
+    state = excluded.state
+WHERE excluded.version >= kept.version;
+
+-- name: load_snapshot
+-- The snapshot of one aggregate.
+SELECT aggregate_id, version, schema_version, timestamp, json_send(state) AS state
+FROM :"schema".snapshots WHERE aggregate_id = $1;
+
+-- name: notify
+-- Wake whoever listens. It needs no sync of the disk: a lost notification only costs time.
+SELECT set_config('synchronous_commit', 'off', true), pg_notify($1, '');
+
+-- name: facts
+-- What a server must be like, and what stands in the schema: whether it exists, the type of the
+-- payload column, and whether a table `events` or a table of versions is there.
+SELECT current_setting('server_version_num')::integer AS server,
+       current_setting('server_encoding') AS encoding,
+       current_setting('default_transaction_isolation') AS isolation,
+       pg_is_in_recovery() AS replica,
+       to_regnamespace(quote_ident($1)) IS NOT NULL AS exists,
+       to_regclass(quote_ident($1) || '.orchestrix_migrations') IS NOT NULL AS versioned,
+       to_regclass(quote_ident($1) || '.events') IS NOT NULL AS occupied,
+       (SELECT format_type(a.atttypid, a.atttypmod) FROM pg_attribute a
+        WHERE a.attrelid = to_regclass(quote_ident($1) || '.events')
+        AND a.attname = 'document' AND NOT a.attisdropped) AS payload;
+
+-- name: applied
+-- The migrations that were applied.
+SELECT version, applied_at FROM :"schema".orchestrix_migrations ORDER BY version;
+
+-- name: lock_migrations
+-- One process at a time makes or changes the schema; held until the transaction ends.
+SELECT pg_advisory_xact_lock(1330795604, hashtext($1));
+
+-- name: create_schema
+-- The schema that the tables stand in.
+CREATE SCHEMA IF NOT EXISTS :"schema";
+
+-- name: create_versions
+-- Which migrations were applied, and when.
+CREATE TABLE IF NOT EXISTS :"schema".orchestrix_migrations (
+    version    integer     NOT NULL PRIMARY KEY,
+    applied_at timestamptz NOT NULL DEFAULT now()
+);
+
+-- name: note_version
+-- Remember that a migration was applied.
+INSERT INTO :"schema".orchestrix_migrations (version) VALUES ($1);

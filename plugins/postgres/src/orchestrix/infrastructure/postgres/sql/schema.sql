@@ -1,0 +1,170 @@
+-- The schema of a new store. Old ones get there by migrations/; a test proves both agree.
+
+-- Ids are compared byte by byte (COLLATE "C"), so their order is the same on every server.
+CREATE TABLE :"schema".events (
+    position       bigint  NOT NULL PRIMARY KEY,
+    aggregate_id   text    COLLATE "C" NOT NULL,
+    version        bigint  NOT NULL CHECK (version > 0),
+    event_id       text    COLLATE "C" NOT NULL UNIQUE,
+    type           text    NOT NULL,
+    schema_version bigint  NOT NULL,
+    trace_id       text    COLLATE "C",
+    document       :payload NOT NULL,
+    UNIQUE (aggregate_id, version)
+);
+
+CREATE INDEX events_by_trace ON :"schema".events (trace_id, position) WHERE trace_id IS NOT NULL;
+
+CREATE FUNCTION :"schema".orchestrix_refuse_change() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    RAISE EXCEPTION 'events are facts: they never change and are never deleted';
+END
+$$;
+
+CREATE TRIGGER events_never_change
+BEFORE UPDATE OR DELETE OR TRUNCATE ON :"schema".events
+FOR EACH STATEMENT EXECUTE FUNCTION :"schema".orchestrix_refuse_change();
+
+-- state is always json, which keeps every character; jsonb refuses NUL.
+CREATE TABLE :"schema".snapshots (
+    aggregate_id   text   COLLATE "C" NOT NULL PRIMARY KEY,
+    version        bigint NOT NULL,
+    schema_version bigint NOT NULL,
+    timestamp      text   NOT NULL, -- ISO 8601
+    state          json   NOT NULL
+);
+
+-- Write one or more appends, each of which is stored whole or not at all, and name those that are
+-- not stored, with the reason. An append is one or more writes, a write is the events for one
+-- stream. Writes and events come as columns: `appends[w]` is the append of write w, `offsets[w]`
+-- how many events stand before its own, `writes[n]` the write of event n.
+--
+-- It must be a function: in READ COMMITTED each statement in it sees what is committed when that
+-- statement begins, so what is read after the lock is what the last holder of the lock left.
+--
+-- Plans are made once for each connection: a new one for each call takes longer than the call. One
+-- that is made while the table is small must not read all of it, hence enable_seqscan.
+CREATE FUNCTION :"schema".orchestrix_append(
+    careful boolean,
+    appends integer[], streams text[], expected bigint[], offsets integer[],
+    writes integer[], ids text[], types text[], schema_versions bigint[], traces text[],
+    documents :payload[]
+) RETURNS TABLE (append integer, stream text, actual bigint, duplicate text)
+LANGUAGE plpgsql VOLATILE
+SET plan_cache_mode = force_generic_plan SET enable_seqscan = off AS $$
+DECLARE
+    head bigint;
+    befores bigint[];
+    fits boolean;
+    first integer := 1;
+    last integer;
+    total integer := cardinality(streams);
+BEGIN
+    IF current_setting('transaction_isolation') <> 'read committed' THEN
+        RAISE invalid_transaction_state USING MESSAGE = 'appends need isolation level read committed';
+    END IF;
+    -- Held until the commit is visible: positions are drawn, and versions read, in commit order.
+    PERFORM pg_advisory_xact_lock(1330795604, ':"schema".events'::regclass::oid::integer);
+    head := coalesce((SELECT e.position FROM :"schema".events e ORDER BY e.position DESC LIMIT 1), 0);
+
+    -- All at once, when each finds the version it expects: the usual case. A stream may come more
+    -- than once, then a later write stands on the earlier. An id that is stored already, or comes
+    -- twice, breaks the unique constraint and with it the call; the caller repeats it with care.
+    IF NOT careful THEN
+        IF total = 1 THEN
+            befores[1] := coalesce((
+                SELECT e.version FROM :"schema".events e
+                WHERE e.aggregate_id = streams[1] ORDER BY e.version DESC LIMIT 1
+            ), 0);
+            fits := expected[1] IS NULL OR expected[1] = befores[1];
+        ELSE
+            SELECT array_agg(w.before ORDER BY w.n), bool_and(w.want IS NULL OR w.want = w.before)
+            INTO befores, fits
+            FROM (
+                SELECT g.n, g.want, coalesce(s.version, 0) + sum(g.many) OVER (
+                    PARTITION BY g.stream ORDER BY g.n ROWS UNBOUNDED PRECEDING
+                ) - g.many AS before
+                FROM (
+                    SELECT u.*, lead(u.start, 1, cardinality(ids)) OVER (ORDER BY u.n) - u.start AS many
+                    FROM unnest(streams, expected, offsets) WITH ORDINALITY AS u(stream, want, start, n)
+                ) AS g
+                LEFT JOIN LATERAL (
+                    SELECT e.version FROM :"schema".events e
+                    WHERE e.aggregate_id = g.stream ORDER BY e.version DESC LIMIT 1
+                ) AS s ON true
+            ) AS w;
+        END IF;
+        IF fits THEN
+            INSERT INTO :"schema".events
+            SELECT head + i.n, streams[i.w], befores[i.w] + i.n - offsets[i.w],
+                   i.id, i.type, i.schema_version, i.trace, i.document
+            FROM unnest(writes, ids, types, schema_versions, traces, documents)
+            WITH ORDINALITY AS i(w, id, type, schema_version, trace, document, n);
+            RETURN;
+        END IF;
+    END IF;
+
+    -- One append after another, each seeing those before it.
+    WHILE first <= total LOOP
+        last := first;
+        WHILE last < total AND appends[last + 1] = appends[first] LOOP
+            last := last + 1;
+        END LOOP;
+        fits := true;
+        FOR w IN first..last LOOP
+            befores[w] := coalesce((
+                SELECT e.version FROM :"schema".events e
+                WHERE e.aggregate_id = streams[w] ORDER BY e.version DESC LIMIT 1
+            ), 0);
+            fits := fits AND (expected[w] IS NULL OR expected[w] = befores[w]);
+        END LOOP;
+        append := appends[first];
+        IF fits THEN
+            BEGIN
+                INSERT INTO :"schema".events
+                SELECT head + i.n, streams[i.w], befores[i.w] + i.n - offsets[i.w],
+                       i.id, i.type, i.schema_version, i.trace, i.document
+                FROM unnest(writes, ids, types, schema_versions, traces, documents)
+                WITH ORDINALITY AS i(w, id, type, schema_version, trace, document, n)
+                WHERE i.w BETWEEN first AND last;
+            EXCEPTION WHEN unique_violation THEN
+                SELECT streams[i.w], NULL, i.id INTO stream, actual, duplicate
+                FROM unnest(writes, ids) WITH ORDINALITY AS i(w, id, n)
+                WHERE i.w BETWEEN first AND last AND (
+                    EXISTS (SELECT FROM :"schema".events e WHERE e.event_id = i.id)
+                ) ORDER BY i.n LIMIT 1;
+                IF NOT FOUND THEN
+                    RAISE;
+                END IF;
+                RETURN NEXT;
+            END;
+        -- The very same append, which stands where it would have been put, is no conflict.
+        ELSIF NOT coalesce((
+            SELECT bool_and(coalesce(
+                e.aggregate_id = streams[i.w] AND e.version - (i.n - offsets[i.w]) = expected[i.w],
+                false
+            ))
+            FROM unnest(writes, ids) WITH ORDINALITY AS i(w, id, n)
+            LEFT JOIN :"schema".events e ON e.event_id = i.id
+            WHERE i.w BETWEEN first AND last
+        ), false) THEN
+            SELECT streams[i.w], NULL, i.id INTO stream, actual, duplicate
+            FROM unnest(writes, ids) WITH ORDINALITY AS i(w, id, n)
+            WHERE i.w BETWEEN first AND last AND (
+                EXISTS (SELECT FROM :"schema".events e WHERE e.event_id = i.id)
+            ) ORDER BY i.n LIMIT 1;
+            IF NOT FOUND THEN
+                FOR w IN REVERSE last..first LOOP
+                    IF expected[w] <> befores[w] THEN
+                        stream := streams[w];
+                        actual := befores[w];
+                        duplicate := NULL;
+                    END IF;
+                END LOOP;
+            END IF;
+            RETURN NEXT;
+        END IF;
+        first := last + 1;
+    END LOOP;
+END
+$$;
