@@ -18,6 +18,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping
+from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Final, Self
@@ -41,7 +42,7 @@ def programs() -> Path | None:
     return found if (found / "postgres").exists() else None
 
 
-def _as_owner() -> dict[str, Any]:
+def as_owner() -> dict[str, Any]:
     """Return the arguments of `subprocess` that give root's rights away: PostgreSQL wants that."""
     if os.geteuid() != 0:
         return {}
@@ -53,7 +54,7 @@ def _as_owner() -> dict[str, Any]:
 
 def own(path: Path) -> Path:
     """Give a path to the user that the server runs as."""
-    owner = _as_owner()
+    owner = as_owner()
     if owner:
         os.chown(path, owner["user"], owner["group"])
     return path
@@ -63,7 +64,7 @@ def _reachable(programs: Path, home: Path) -> Path:
     """Return where the server's owner can run the programs: there, or a copy in `home`."""
     try:
         subprocess.run(
-            [programs / "postgres", "--version"], stdout=subprocess.DEVNULL, **_as_owner()
+            [programs / "postgres", "--version"], stdout=subprocess.DEVNULL, **as_owner()
         )
     except PermissionError:
         wheel = programs.parent.parent
@@ -92,16 +93,16 @@ class Server:
         self._pipe = -1
 
     @classmethod
-    def create(
-        cls, programs: Path, settings: Mapping[str, str] | None = None, within: Path | None = None
-    ) -> Self:
-        """Make and start a server; `within` is the directory that shall hold all its files."""
+    def create(cls, programs: Path, disk: str | None = None, **settings: str) -> Self:
+        """Make and start a server; `disk` is the size of one that its data shall stand on."""
         # The path of a socket may have about a hundred characters, too few for some TMPDIR.
-        home = Path(tempfile.mkdtemp(prefix="orchestrix-pg-", dir=within or "/tmp"))  # noqa: S108
+        home = Path(tempfile.mkdtemp(prefix="orchestrix-pg-", dir="/tmp"))
         server = cls(own(home), _reachable(programs, home))
         server._watch()
         try:
-            server._initialize({**SETTINGS, **(settings or {})})
+            if disk:
+                server.mount("data", disk)
+            server._initialize(SETTINGS | settings)
             server.start()
         except BaseException:
             server.leave()
@@ -132,13 +133,31 @@ class Server:
             file.writelines(f"{name} = {value}\n" for name, value in settings.items())
             file.write(f"unix_socket_directories = '{self.home}'\n")
 
+    def owned(self, path: Path) -> Path:
+        """Make a directory that the server can write to."""
+        path.mkdir()
+        return own(path)
+
+    def mount(self, name: str, size: str) -> Path:
+        """Mount a disk of this size in `home`; needs root. `leave` unmounts it."""
+        path = self.home / name
+        path.mkdir()
+        owner = as_owner() or {"user": os.geteuid(), "group": os.getegid()}
+        options = f"size={size},mode=0700,uid={owner['user']},gid={owner['group']}"
+        subprocess.run(
+            ["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(path)],
+            check=True,
+            capture_output=True,
+        )
+        return path
+
     def _run(self, program: str, *arguments: str) -> None:
         """Run one of the server's programs; what it says is in the error, when it fails."""
-        command = [self._programs / program, "-D", self.data, *arguments]
+        command = [str(self._programs / program), "-D", str(self.data), *arguments]
         # To a file: the server inherits it, so a pipe would stay open while the server runs.
         with (self.home / "output").open("w+") as output:
             done = subprocess.run(
-                command, stdout=output, stderr=output, cwd=self.home, check=False, **_as_owner()
+                command, stdout=output, stderr=output, cwd=self.home, check=False, **as_owner()
             )
             if done.returncode:
                 output.seek(0)
@@ -158,6 +177,12 @@ class Server:
     def stop(self, mode: str = "fast") -> None:
         """Stop it: "fast" ends well, "immediate" is a crash. Waits until it is gone."""
         self._run("pg_ctl", "--wait", "--mode", mode, "stop")
+
+    def restart(self) -> None:
+        """Start it anew, whether it runs, has crashed or is doing so."""
+        with suppress(RuntimeError):  # it may be gone
+            self.stop("immediate")
+        self.start()
 
     def leave(self, *, wait: bool = True) -> None:
         """Use it no more; who started it can wait until guard and server are gone."""
@@ -183,13 +208,15 @@ def _guard(home: Path, programs: Path) -> None:
         except BlockingIOError:
             closed.poll()
     os.close(users)
-    server = Server(home, programs)
-    try:
-        server.stop("immediate")
-    except (RuntimeError, OSError):
-        pass  # not running
-    finally:
-        shutil.rmtree(home, ignore_errors=True)
+    with suppress(RuntimeError, OSError):  # it may not be running
+        Server(home, programs).stop("immediate")
+    for file in home.glob("*.pid"):  # what was started beside it
+        with suppress(OSError, ValueError):
+            os.kill(int(file.read_text()), signal.SIGKILL)
+    for path in home.iterdir():
+        if path.is_mount():
+            subprocess.run(["umount", str(path)], check=False)
+    shutil.rmtree(home, ignore_errors=True)
 
 
 if __name__ == "__main__":

@@ -11,7 +11,9 @@ import pytest
 
 from orchestrix.infrastructure.postgres import PostgreSQLEventStore
 
+from ._children import Noted, noted
 from ._databases import Databases, run
+from ._processes import Child, Nursery
 from ._server import Server, programs
 
 DSN = "ORCHESTRIX_TEST_POSTGRES_DSN"
@@ -94,8 +96,8 @@ def start_server() -> Iterator[Callable[..., Server]]:
     binaries = _programs_or_skip(", which this test starts a server of its own from")
     servers: list[Server] = []
 
-    def start(**settings: str) -> Server:
-        servers.append(Server.create(binaries, settings))
+    def start(**arguments: str) -> Server:
+        servers.append(Server.create(binaries, **arguments))
         return servers[-1]
 
     yield start
@@ -107,3 +109,22 @@ def start_server() -> Iterator[Callable[..., Server]]:
 def own_server(start_server: Callable[..., Server]) -> Server:
     """Return a running server that this test alone uses."""
     return start_server()
+
+
+@pytest.fixture(scope="session")
+def _nursery(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nursery]:
+    nursery = Nursery(tmp_path_factory.mktemp("pipes"))
+    yield nursery
+    nursery.close()
+
+
+@pytest.fixture
+def start(_nursery: Nursery) -> Callable[..., Child]:
+    """Return a function that runs one of `_children` in a process of its own."""
+    return _nursery.start
+
+
+@pytest.fixture
+def notes() -> Callable[..., list[Noted]]:
+    """Return a function that makes events with the given ids, as the child processes do."""
+    return noted

@@ -1,0 +1,229 @@
+"""
+Processes for the tests to use and to kill, forked from one that has imported everything already.
+
+Run as a script, it reads a JSON object a line: the function to run in a fork of its own, the named
+pipe to report through, and the arguments. It has no store open and no thread when it forks.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import json
+import os
+import random
+import signal
+import sys
+import traceback
+from collections import Counter
+from collections.abc import Callable
+from itertools import count
+from time import monotonic
+from typing import Any
+
+from orchestrix.infrastructure.postgres import PostgreSQLEventStore
+from orchestrix_core import ConcurrencyError, Event, RecordedEvent, StorageError
+
+Report = Callable[..., None]
+
+
+class Noted(Event, type="test.postgres.noted"):
+    text: str
+
+
+def noted(*ids: str) -> list[Noted]:
+    return [Noted(id=event_id, text=event_id * 4) for event_id in ids]
+
+
+def open_store(dsn: str, size: int = 4) -> PostgreSQLEventStore:
+    return PostgreSQLEventStore(dsn, pool_min_size=1, pool_max_size=size)
+
+
+class Notes:
+    """What a process tried and what came of it, in a file that survives it."""
+
+    def __init__(self, path: str) -> None:
+        self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+
+    def __call__(self, *words: Any) -> None:
+        os.write(self._file, json.dumps([*words, monotonic()]).encode() + b"\n")
+
+
+class Writer:
+    """One of the concurrent tasks of a process: appends to streams that others append to, too."""
+
+    def __init__(
+        self,
+        store: PostgreSQLEventStore,
+        report: Report,
+        notes: Notes,
+        name: str,
+        streams: int,
+    ) -> None:
+        self._store = store
+        self._report = report
+        self._notes = notes
+        self._name = name  # of the process and the task, unique
+        self._streams = streams
+        self._random = random.Random(name)
+        self._numbers = count()
+        self._versions: Counter[str] = Counter()
+
+    async def append(self, number: int) -> None:
+        """Append one to three events somewhere; try again until it is settled."""
+        stream = f"s{self._random.randrange(self._streams)}"
+        ids = [f"{self._name}.{number}.{i}" for i in range(self._random.randint(1, 3))]
+        settled = False
+        while not settled:
+            expected = None if self._random.random() < 0.1 else self._versions[stream]
+            settled = await self._try(stream, ids, expected)
+
+    async def _try(self, stream: str, ids: list[str], expected: int | None) -> bool:
+        while True:
+            attempt = f"{self._name}-{next(self._numbers)}"
+            self._notes("try", attempt, stream, expected, ids)
+            try:
+                await self._store.save(stream, noted(*ids), expected)
+            except ConcurrencyError as error:
+                self._notes("refused", attempt)
+                await self._catch_up(stream, error)
+                return False
+            except StorageError:
+                if expected is None:
+                    return True  # cannot be repeated safely: its outcome stays unknown
+                self._report("down")  # ends this process when nobody listens any more
+                await asyncio.sleep(0.01)  # the server is restarting; then the very same again
+            else:
+                self._notes("acknowledged", attempt)
+                self._versions[stream] = (expected or 0) + len(ids)
+                return True
+
+    async def _catch_up(self, stream: str, error: ConcurrencyError) -> None:
+        """Believe the error, or look: both must lead on."""
+        if self._random.random() < 0.8:
+            self._versions[stream] = error.actual_version
+            return
+        try:
+            news = await self._store.load(stream, from_version=self._versions[stream])
+        except StorageError:
+            return
+        self._versions[stream] += len(news)
+
+
+def write(
+    report: Report, dsn: str, path: str, name: str, streams: int, tasks: int, appends: int
+) -> None:
+    """Append with several concurrent tasks, `appends` in all; 0: until killed or terminated."""
+    notes = Notes(path)
+    stopped = False
+
+    def stop() -> None:
+        nonlocal stopped
+        stopped = True
+
+    async def work(writer: Writer, task: int) -> None:
+        for number in range(task, appends, tasks) if appends else count():
+            await writer.append(number)
+            if not appends:
+                report("done")
+            if stopped:
+                return
+
+    async def main() -> None:
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop)
+        async with open_store(dsn) as store:
+            report("open")
+            async with asyncio.TaskGroup() as group:
+                for task in range(tasks):
+                    writer = Writer(store, report, notes, f"{name}:{task}", streams)
+                    group.create_task(work(writer, task))
+
+    asyncio.run(main())
+    report("end")
+
+
+async def _subscribed(store: PostgreSQLEventStore, seen: Callable[[RecordedEvent], bool]) -> None:
+    async for record in store.subscribe():
+        if seen(record):
+            return
+
+
+async def _paged(store: PostgreSQLEventStore, seen: Callable[[RecordedEvent], bool]) -> None:
+    after = 0
+    while True:
+        try:
+            records = await store.read_log(after, 100)
+        except StorageError:
+            records = []  # the server is restarting
+        for record in records:
+            after = record.position
+            if seen(record):
+                return
+        if not records:
+            await asyncio.sleep(0.01)
+
+
+def read(report: Report, dsn: str, path: str, how: str) -> None:
+    """Read the log while it grows, up to the event of the stream "end"; note what was given."""
+    rows: list[list[Any]] = []
+
+    def seen(record: RecordedEvent) -> bool:
+        rows.append([record.position, record.aggregate_id, record.version, record.event.id])
+        return record.aggregate_id == "end"
+
+    async def main() -> None:
+        async with open_store(dsn, 2) as store:
+            report("reading")
+            await {"subscribe": _subscribed, "pages": _paged}[how](store, seen)
+
+    asyncio.run(main())
+    with open(path, "w") as file:  # noqa: PTH123
+        json.dump(rows, file)
+    report("end")
+
+
+def follow_large(report: Report, dsn: str, events: int) -> None:
+    """Stream a large log; say how many events came and the most memory that it took, in MiB."""
+
+    async def main() -> None:
+        async with open_store(dsn, 2) as store:
+            number = 0
+            async for record in store.subscribe():
+                number += 1
+                assert record.version == number
+                if number == events:
+                    break
+        import resource  # not on every system
+
+        report("read", number, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+
+    asyncio.run(main())
+
+
+def _child(command: dict[str, Any]) -> None:
+    pipe = os.open(command["pipe"], os.O_WRONLY)
+
+    def report(*words: Any) -> None:
+        line = json.dumps(words).encode() + b"\n"
+        while line:
+            line = line[os.write(pipe, line) :]
+
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    report("pid", os.getpid())
+    try:
+        globals()[command["run"]](report, *command["arguments"])
+    except BaseException:
+        report("failed", traceback.format_exc())
+
+
+def main() -> None:
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for the dead
+    gc.freeze()
+    for line in sys.stdin:
+        if os.fork() == 0:
+            _child(json.loads(line))
+            os._exit(0)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,123 @@
+"""Clients and servers that are killed: what was acknowledged is there, and nothing is by half."""
+
+from __future__ import annotations
+
+import json
+import random
+import signal
+from time import monotonic
+
+import attrs
+
+from orchestrix.infrastructure.postgres import PostgreSQLEventStore
+from orchestrix_core import ConcurrencyError
+
+from ._conditions import observe, until
+from ._history import Attempt, Row, read_attempts, violations
+
+CLIENTS, CRASHES = 24, 12
+STREAMS, TASKS = 10, 4
+
+
+async def rows_of(store):
+    log, after = [], 0
+    while records := await store.read_log(after):
+        log += [Row(r.position, r.aggregate_id, r.version, r.event.id) for r in records]
+        after = records[-1].position
+    return log
+
+
+async def repeat(store, attempt, writer, notes):
+    """Make the very same save again."""
+    began = monotonic()
+    outcome = "acknowledged"
+    try:
+        await store.save(attempt.stream, notes(*attempt.ids), attempt.expected)
+    except ConcurrencyError:
+        outcome = "refused"
+    return attrs.evolve(attempt, writer=writer, outcome=outcome, began=began, ended=monotonic())
+
+
+async def settle(store, attempts, notes):
+    """Repeat, twice, what has no outcome and can be repeated; return these attempts."""
+    settled = {attempt.ids for attempt in attempts if attempt.outcome == "acknowledged"}
+    again = []
+    for attempt in attempts:
+        if attempt.outcome == "unknown" and attempt.expected is not None:
+            if attempt.ids in settled:
+                continue
+            first = await repeat(store, attempt, f"again-{len(again)}", notes)
+            second = await repeat(store, attempt, f"again-{len(again) + 1}", notes)
+            assert first.outcome == second.outcome
+            again += [first, second]
+    return again
+
+
+async def test_killed_clients(dsn, start, notes, tmp_path):
+    rng = random.Random()
+    files = [tmp_path / f"w{i}" for i in range(CLIENTS)]
+    previous = None
+    for file in files:
+        child = start("write", dsn, file, file.name, STREAMS, TASKS, 0)
+        child.wait_for("open")
+        if previous is not None:  # two write at a time
+            for _ in range(rng.randrange(1, 20)):
+                child.wait_for("done")
+            list(previous.lines_until(monotonic() + rng.uniform(0, 0.01)))
+            previous.kill()
+            previous.rest()
+        previous = child
+    previous.wait_for("done")
+    previous.kill()
+    previous.rest()
+    attempts = [attempt for file in files for attempt in read_attempts(file)]
+    async with observe(dsn) as observer:
+
+        async def alone():
+            return not await observer.others()
+
+        await until(alone)  # a session goes on with its statement when its client is gone
+    async with PostgreSQLEventStore(dsn, pool_min_size=1, pool_max_size=2) as store:
+        before = await rows_of(store)
+        assert violations(attempts, before, {})[:10] == []
+        again = await settle(store, attempts, notes)
+        after = await rows_of(store)
+    assert after[: len(before)] == before
+    assert violations([*attempts, *again], after, {})[:10] == []
+    unknown = [attempt for attempt in attempts if attempt.outcome == "unknown"]
+    assert len(unknown) >= CLIENTS // 2, "too few kills fell into an append"
+
+
+async def test_crashed_servers(own_server, start, notes, tmp_path):
+    rng = random.Random()
+    dsn = own_server.dsn()
+    async with PostgreSQLEventStore(dsn, pool_min_size=1, pool_max_size=2) as store:
+        files = [tmp_path / f"w{i}" for i in range(2)]
+        ways = {how: tmp_path / how for how in ("subscribe", "pages")}
+        readers = [start("read", dsn, file, how) for how, file in ways.items()]
+        writers = [start("write", dsn, file, file.name, STREAMS, TASKS, 0) for file in files]
+        for _ in range(CRASHES):
+            for writer in writers:
+                writer.drain()
+                for _ in range(rng.randrange(1, 20)):
+                    writer.wait_for("done")
+            list(writers[0].lines_until(monotonic() + rng.uniform(0, 0.02)))
+            own_server.stop("immediate")
+            own_server.start()
+        for writer in writers:
+            writer.wait_for("done")
+            writer.kill(signal.SIGTERM)
+            assert writer.rest()[-1] == ["end"]
+        attempts = [attempt for file in files for attempt in read_attempts(file)]
+        again = await settle(store, attempts, notes)
+        began = monotonic()
+        await store.save("end", notes("end"), 0)
+        end = Attempt("test", "end", 0, ("end",), "acknowledged", began, monotonic())
+        for reader in readers:
+            reader.wait_for("end")
+        log = await rows_of(store)
+    seen = {how: [Row(*row) for row in json.loads(file.read_text())] for how, file in ways.items()}
+    assert violations([*attempts, *again, end], log, seen)[:10] == []
+    assert {len(rows) for rows in seen.values()} == {len(log)}
+    unknown = [attempt for attempt in attempts if attempt.outcome == "unknown"]
+    assert len(unknown) >= CRASHES, "too few crashes fell into an append"
