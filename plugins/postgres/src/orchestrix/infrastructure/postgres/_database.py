@@ -50,6 +50,8 @@ class Database:
             name: fill(text, config.schema, config.payload) for name, text in QUERIES.items()
         }
         self._pool: Any = None
+        self._kept: Connection | None = None
+        self._waiting = 0
 
     async def open(self) -> None:
         """Look after the tables, then connect `pool_min_size` times."""
@@ -69,9 +71,12 @@ class Database:
     async def close(self) -> None:
         """Wait for what runs, then close every connection."""
         pool, self._pool = self._pool, None
+        kept, self._kept = self._kept, None
         if pool is not None:
             try:
                 async with asyncio.timeout(_CLOSING):
+                    if kept is not None:
+                        await pool.release(kept)
                     await pool.close()
             except (TimeoutError, OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
                 pool.terminate()
@@ -116,15 +121,37 @@ class Database:
 
     @asynccontextmanager
     async def connection(self) -> AsyncIterator[Connection]:
-        """Lend a connection that nobody else uses meanwhile."""
+        """
+        Lend a connection that nobody else uses meanwhile.
+
+        The last one that came back is kept at hand for the next, unless somebody waits for one:
+        for a single event, the pool's bookkeeping takes as long as the statement.
+        """
         pool = self._pool
         if pool is None:
             raise StoreClosedError(self._name)
-        connection = await self._acquire(pool)
+        connection = await self._take(pool)
         try:
             yield connection
-        finally:
+        except BaseException:  # a statement may be under way still; the pool knows how to end it
             await pool.release(connection)
+            raise
+        if self._kept is None and not self._waiting and self._pool is pool:
+            self._kept = connection
+        else:
+            await pool.release(connection)
+
+    async def _take(self, pool: Any) -> Connection:
+        kept, self._kept = self._kept, None
+        if kept is not None:
+            if not kept.is_closed():
+                return kept
+            await pool.release(kept)
+        self._waiting += 1
+        try:
+            return await self._acquire(pool)
+        finally:
+            self._waiting -= 1
 
     async def _acquire(self, pool: Any) -> Connection:
         try:

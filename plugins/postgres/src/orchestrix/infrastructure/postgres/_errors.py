@@ -42,9 +42,9 @@ _ADVICE: Final[Mapping[str, str]] = {
     "42P01": "a table is missing: run `orchestrix postgres migrate`",
     "42883": "a function is missing: run `orchestrix postgres migrate`",
     "42501": "the user lacks a right: grant it the use of the schema and its tables",
-    "25006": "the server only reads (a replica, or read-only by its settings): connect to the primary",
+    "25006": "the server only reads, as a replica does: connect to the primary",
     "25000": (
-        "the database's default_transaction_isolation is not 'read committed', which appends need: "
+        "default_transaction_isolation is not 'read committed', which appends need: "
         "ALTER ROLE ... SET default_transaction_isolation = 'read committed'"
     ),
     "40001": "a conflict with another transaction came up again and again; nothing was written",

@@ -95,8 +95,8 @@ def _check_owner(found: SchemaStatus, occupied: bool) -> None:
         raise StorageError(msg)
     if found.version > SCHEMA_VERSION:
         msg = (
-            f"schema {found.schema!r} is at {found.version}, newer than {SCHEMA_VERSION}, the newest "
-            "known here; it was not touched: upgrade orchestrix-postgres"
+            f"schema {found.schema!r} is at {found.version}, newer than {SCHEMA_VERSION}, the "
+            "newest known here; it was not touched: upgrade orchestrix-postgres"
         )
         raise StorageError(msg)
 

@@ -7,7 +7,6 @@ import logging
 from contextlib import suppress
 from typing import Any, Final
 
-
 from orchestrix.infrastructure.postgres._database import Database
 from orchestrix.infrastructure.postgres._signal import Signal
 from orchestrix_core import OrchestrixError

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable, Sequence
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import asyncpg
 
@@ -47,13 +47,15 @@ class Writer:
         self._size = 0
         self._room = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
+        self._rest = asyncio.Event()  # nothing is under way
+        self._rest.set()
         self._ended = False
 
     async def write(self, append: Append) -> None:
         """
         Return when the append is stored, or raise why it is not.
 
-        Cancelled before its turn, nothing is stored; later, all of it is.
+        Cancelled, all or nothing of it is stored.
         """
         size = _OVERHEAD + sum(len(row[4]) for write in append for row in write.rows)
         while self._requests and self._size + size > _LARGEST_QUEUE and not self._ended:
@@ -62,38 +64,57 @@ class Writer:
         if self._ended:
             raise StoreClosedError(self._name)
         request = Request(append, size, asyncio.get_running_loop().create_future())
-        self._requests.append(request)
-        self._size += size
-        if self._task is None:
-            self._task = asyncio.create_task(self._run(), name="orchestrix-postgres-writer")
+        if self._rest.is_set():
+            await self._write_alone(request)
+        else:
+            self._requests.append(request)
+            self._size += size
         await request.future
 
     async def end(self) -> None:
         """Write what was submitted, then end."""
         self._ended = True
         self._room.set()
-        if self._task is not None:
-            await asyncio.wait([self._task])
+        await self._rest.wait()
+
+    async def _write_alone(self, request: Request) -> None:
+        """Write what comes to a store at rest in its caller's task, at once."""
+        self._rest.clear()
+        try:
+            async with self._database.connection() as connection:
+                await self._write(connection, [request])
+        finally:
+            if self._requests:
+                self._task = asyncio.create_task(self._run(), name="orchestrix-postgres-writer")
+            else:
+                self._rest.set()
 
     async def _run(self) -> None:
-        batch: list[Request] = []
+        """Write what came meanwhile, until the store is at rest again."""
         try:
             while self._requests:
                 try:
                     async with self._database.connection() as connection:
-                        while batch := self._next():
-                            await self._write(connection, batch)
-                except (
-                    Exception
-                ) as error:  # it belongs to the callers, and the next may fare better
-                    _fail(batch or self._next(), error)
-        except BaseException:
-            for request in (*batch, *self._requests):
+                        await self._write_queue(connection)
+                except Exception as error:  # no connection; the next may have more luck
+                    _fail(self._next(), error)
+        finally:
+            for request in self._requests:  # the event loop is about to end
                 request.future.cancel()
             self._requests.clear()
-            raise
-        finally:
             self._task = None
+            self._rest.set()
+
+    async def _write_queue(self, connection: Connection) -> None:
+        while not connection.is_closed() and (batch := self._next()):
+            try:
+                await self._write(connection, batch)
+            except asyncio.CancelledError:
+                for request in batch:
+                    request.future.cancel()
+                raise
+            # Those it answered come first: what they append next goes along.
+            await asyncio.sleep(0)
 
     def _next(self) -> list[Request]:
         """Take from the queue what goes out together."""
@@ -114,8 +135,8 @@ class Writer:
         """Write a batch; when it fails as a whole, then one by one, so that a bad one is alone."""
         try:
             await self._append(connection, batch)
-        except ConnectionLostError:
-            await self._write_again(batch)
+        except ConnectionLostError as error:
+            await self._write_again(batch, error)
         except Exception as error:
             if len(batch) == 1:
                 _fail(batch, error)
@@ -123,12 +144,12 @@ class Writer:
             for request in batch:
                 await self._write(connection, [request])
 
-    async def _write_again(self, batch: Sequence[Request]) -> None:
+    async def _write_again(self, batch: Sequence[Request], lost: Exception) -> None:
         """Repeat, over another connection, what may be stored already, where that is safe."""
         for request in batch:
             try:
                 if not _is_repeatable(request.append):
-                    raise ConnectionLostError(_UNKNOWN.format(self._database.where))
+                    raise ConnectionLostError(_UNKNOWN.format(self._database.where)) from lost
                 async with self._database.connection() as connection:
                     await self._append(connection, [request])
             except Exception as error:
@@ -149,7 +170,7 @@ class Writer:
         if any(error is None for error in found):
             self._committed()
 
-    async def _call(self, connection: Connection, appends: Sequence[Append]) -> Sequence[tuple]:
+    async def _call(self, connection: Connection, appends: Sequence[Append]) -> Sequence[Any]:
         """Call the server's function; with care, once an id turns out to be stored already."""
         careful = False
         for attempt in range(_ATTEMPTS):

@@ -65,35 +65,47 @@ BEGIN
     END IF;
     -- Held until the commit is visible: positions are drawn, and versions read, in commit order.
     PERFORM pg_advisory_xact_lock(1330795604, ':"schema".events'::regclass::oid::integer);
+
+    -- One event alone, which is what most appends are: everything in one statement.
+    IF NOT careful AND total = 1 AND cardinality(ids) = 1 THEN
+        INSERT INTO :"schema".events
+        SELECT coalesce(
+                   (SELECT e.position FROM :"schema".events e ORDER BY e.position DESC LIMIT 1), 0
+               ) + 1,
+               streams[1], s.before + 1, ids[1], types[1], schema_versions[1], traces[1], documents[1]
+        FROM (
+            SELECT coalesce((
+                SELECT e.version FROM :"schema".events e
+                WHERE e.aggregate_id = streams[1] ORDER BY e.version DESC LIMIT 1
+            ), 0) AS before
+        ) AS s
+        WHERE expected[1] IS NULL OR expected[1] = s.before;
+        IF FOUND THEN
+            RETURN;
+        END IF;
+        careful := true;
+    END IF;
     head := coalesce((SELECT e.position FROM :"schema".events e ORDER BY e.position DESC LIMIT 1), 0);
 
     -- All at once, when each finds the version it expects: the usual case. A stream may come more
     -- than once, then a later write stands on the earlier. An id that is stored already, or comes
     -- twice, breaks the unique constraint and with it the call; the caller repeats it with care.
     IF NOT careful THEN
-        IF total = 1 THEN
-            befores[1] := coalesce((
-                SELECT e.version FROM :"schema".events e
-                WHERE e.aggregate_id = streams[1] ORDER BY e.version DESC LIMIT 1
-            ), 0);
-            fits := expected[1] IS NULL OR expected[1] = befores[1];
-        ELSE
-            SELECT array_agg(w.before ORDER BY w.n), bool_and(w.want IS NULL OR w.want = w.before)
-            INTO befores, fits
+        SELECT array_agg(w.before ORDER BY w.n), bool_and(w.want IS NULL OR w.want = w.before)
+        INTO befores, fits
+        FROM (
+            SELECT g.n, g.want, coalesce(s.version, 0) + sum(g.many) OVER (
+                PARTITION BY g.stream ORDER BY g.n ROWS UNBOUNDED PRECEDING
+            ) - g.many AS before
             FROM (
-                SELECT g.n, g.want, coalesce(s.version, 0) + sum(g.many) OVER (
-                    PARTITION BY g.stream ORDER BY g.n ROWS UNBOUNDED PRECEDING
-                ) - g.many AS before
-                FROM (
-                    SELECT u.*, lead(u.start, 1, cardinality(ids)) OVER (ORDER BY u.n) - u.start AS many
-                    FROM unnest(streams, expected, offsets) WITH ORDINALITY AS u(stream, want, start, n)
-                ) AS g
-                LEFT JOIN LATERAL (
-                    SELECT e.version FROM :"schema".events e
-                    WHERE e.aggregate_id = g.stream ORDER BY e.version DESC LIMIT 1
-                ) AS s ON true
-            ) AS w;
-        END IF;
+                SELECT u.*, lead(u.start, 1, cardinality(ids)) OVER (ORDER BY u.n) - u.start AS many
+                FROM unnest(streams, expected, offsets) WITH ORDINALITY AS u(stream, want, start, n)
+            ) AS g
+            LEFT JOIN LATERAL (
+                SELECT e.version FROM :"schema".events e
+                WHERE e.aggregate_id = g.stream ORDER BY e.version DESC LIMIT 1
+            ) AS s ON true
+        ) AS w;
         IF fits THEN
             INSERT INTO :"schema".events
             SELECT head + i.n, streams[i.w], befores[i.w] + i.n - offsets[i.w],
