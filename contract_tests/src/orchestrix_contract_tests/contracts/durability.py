@@ -140,7 +140,8 @@ class DurabilityContract(StoreContract, needs=("persistent",)):
         assert stored[: len(acknowledged)] == acknowledged
         assert stored == tried[: len(stored)]
         assert len(stored) % _child.BATCH == 0
-        await store.save("acc", deposits(1), len(stored))
+        # No expectation: a server may still commit what it had received from the dead process.
+        await store.save("acc", deposits(1))
 
 
 @contextmanager
