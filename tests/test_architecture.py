@@ -30,12 +30,15 @@ PACKAGES = {
     / "plugins/memory/src/orchestrix/infrastructure/memory",
     "orchestrix.infrastructure.sqlite": ROOT
     / "plugins/sqlite/src/orchestrix/infrastructure/sqlite",
+    "orchestrix.infrastructure.postgres": ROOT
+    / "plugins/postgres/src/orchestrix/infrastructure/postgres",
     "orchestrix_contract_tests": ROOT / "contract_tests/src/orchestrix_contract_tests",
 }
 DISTRIBUTIONS = {
     "orchestrix-core": ROOT,
     "orchestrix-memory": ROOT / "plugins/memory",
     "orchestrix-sqlite": ROOT / "plugins/sqlite",
+    "orchestrix-postgres": ROOT / "plugins/postgres",
     "orchestrix-contract-tests": ROOT / "contract_tests",
 }
 NAMESPACES = ("orchestrix", "orchestrix/infrastructure", "orchestrix/infrastructure/observability")

@@ -21,10 +21,16 @@ OWNS = {
     "orchestrix_core": "orchestrix_core",
     "orchestrix_memory": "orchestrix.infrastructure.memory",
     "orchestrix_sqlite": "orchestrix.infrastructure.sqlite",
+    "orchestrix_postgres": "orchestrix.infrastructure.postgres",
     "orchestrix_contract_tests": "orchestrix_contract_tests",
 }
-PROJECTS = [ROOT, ROOT / "plugins/memory", ROOT / "plugins/sqlite", ROOT / "contract_tests"]
-PLUGINS = ["orchestrix_memory", "orchestrix_sqlite", "orchestrix_contract_tests"]
+PROJECTS = [
+    ROOT,
+    ROOT / "plugins/memory",
+    ROOT / "plugins/sqlite",
+    ROOT / "plugins/postgres",
+    ROOT / "contract_tests",
+]
 SHARED = ("orchestrix/", "orchestrix/infrastructure/", "orchestrix/infrastructure/observability/")
 
 each_wheel = pytest.mark.parametrize("name", OWNS)
@@ -144,7 +150,7 @@ class Environment:
         return {name for name in installed if name.startswith("orchestrix")}
 
 
-@pytest.mark.parametrize("name", PLUGINS)
+@pytest.mark.parametrize("name", [name for name in OWNS if name != "orchestrix_core"])
 def test_a_wheel_installs_and_imports_alone(shelf: Path, name: str, tmp_path: Path) -> None:
     environment = Environment(tmp_path / "venv")
     environment.install(shelf, name)
