@@ -23,7 +23,7 @@ from orchestrix.infrastructure.postgres._schema import SchemaStatus, prepare, st
 from orchestrix.infrastructure.postgres._sql import QUERIES, fill
 from orchestrix_core import StorageError, StoreClosedError
 
-__all__ = ["Connection", "Database"]
+__all__ = ["Connection", "Database", "is_usable"]
 
 Connection: TypeAlias = Any
 """A connection of asyncpg, or its proxy from the pool; asyncpg's stubs know neither from here."""
@@ -144,7 +144,7 @@ class Database:
     async def _take(self, pool: Any) -> Connection:
         kept, self._kept = self._kept, None
         if kept is not None:
-            if not kept.is_closed():
+            if is_usable(kept):
                 return kept
             await pool.release(kept)
         self._waiting += 1
@@ -192,6 +192,14 @@ class Database:
         # to the same server only within a transaction.
         async with connection.transaction(isolation="read_committed"):
             return list(await connection.fetch(query, *arguments))
+
+
+def is_usable(connection: Connection) -> bool:
+    """Tell whether a connection of the pool still lives."""
+    try:
+        return not connection.is_closed()
+    except asyncpg.InterfaceError:  # it died, and the pool has taken it back
+        return False
 
 
 async def _close(connection: Connection) -> None:

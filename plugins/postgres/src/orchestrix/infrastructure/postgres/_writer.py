@@ -15,7 +15,7 @@ from typing import Any, Final, NamedTuple
 import asyncpg
 
 from orchestrix.infrastructure.postgres._append import Append, arguments, outcomes
-from orchestrix.infrastructure.postgres._database import Connection, Database
+from orchestrix.infrastructure.postgres._database import Connection, Database, is_usable
 from orchestrix.infrastructure.postgres._errors import PASSING, ConnectionLostError
 from orchestrix_core import StoreClosedError
 
@@ -106,7 +106,7 @@ class Writer:
             self._rest.set()
 
     async def _write_queue(self, connection: Connection) -> None:
-        while not connection.is_closed() and (batch := self._next()):
+        while is_usable(connection) and (batch := self._next()):
             try:
                 await self._write(connection, batch)
             except asyncio.CancelledError:
