@@ -11,32 +11,36 @@ import attrs
 from orchestrix_core import Secret
 from orchestrix_core.serialization import UnknownPolicy
 
-__all__ = ["Payload", "PostgreSQLConfig", "check_dsn"]
+__all__ = ["NOT_AN_ADDRESS", "Payload", "PostgreSQLConfig"]
 
 Payload: TypeAlias = Literal["json", "jsonb"]
 
 _SCHEMA: Final = re.compile(r"(?!pg_)[A-Za-z_][A-Za-z0-9_]{0,62}")
-_EXAMPLE: Final = "postgresql://user:password@host:5432/database"
+NOT_AN_ADDRESS: Final = (
+    "connection_string must look like postgresql://user:password@host:5432/database; "
+    "percent-encode special characters in user and password (what was given is not shown)"
+)
 
 
-def check_dsn(value: str) -> None:
+def _check_dsn(value: str) -> None:
     """Refuse what is no address, without a word of what it was: the password may stand anywhere."""
     try:
         parts = urlsplit(value)
-        known = parts.scheme in ("postgresql", "postgres")
         _ = parts.port if "," not in parts.netloc else None
+        # A character of the password that ends the host part would show what comes before it.
+        whole = value.count("@") == parts.netloc.count("@")
+        known = whole and parts.scheme in ("postgresql", "postgres")
     except ValueError:
         known = False
     if not known:
-        msg = (
-            f"connection_string must look like {_EXAMPLE}; percent-encode special characters in "
-            "user and password (its value is not shown)"
-        )
-        raise ValueError(msg) from None
+        raise ValueError(NOT_AN_ADDRESS) from None
 
 
-def _dsn(config: PostgreSQLConfig, field: attrs.Attribute[Secret], value: Secret) -> None:
-    check_dsn(value.reveal())
+def _dsn(config: PostgreSQLConfig, field: attrs.Attribute[Secret], value: Any) -> None:
+    if not isinstance(value, Secret):
+        msg = f"{field.name} must be a str, not {type(value).__name__}"
+        raise TypeError(msg)
+    _check_dsn(value.reveal())
 
 
 def _secret(value: Any) -> Any:
@@ -69,8 +73,9 @@ def _count(least: int, most: int) -> Any:
 
 def _at_most_max(config: PostgreSQLConfig, field: attrs.Attribute[int], value: int) -> None:
     _count(0, 10_000)(config, field, value)
-    if type(config.pool_max_size) is int and value > config.pool_max_size:
-        msg = f"{field.name} must be at most pool_max_size ({config.pool_max_size}), not {value}"
+    most = config.pool_max_size
+    if type(most) is int and 0 < most < value:
+        msg = f"{field.name} must be at most pool_max_size ({most}), not {value}"
         raise ValueError(msg)
 
 
@@ -104,9 +109,7 @@ class PostgreSQLConfig:
         unknown: a stored name without a class is an error, or gives a `RawEvent`.
     """
 
-    connection_string: Secret = attrs.field(
-        converter=_secret, validator=[attrs.validators.instance_of(Secret), _dsn]
-    )
+    connection_string: Secret = attrs.field(converter=_secret, validator=_dsn)
     pool_min_size: int = attrs.field(default=10, validator=_at_most_max)
     pool_max_size: int = attrs.field(default=50, validator=_count(1, 10_000))
     pool_timeout: float = attrs.field(default=30.0, validator=_seconds)

@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 
 import asyncpg
 
-from orchestrix.infrastructure.postgres._config import PostgreSQLConfig
+from orchestrix.infrastructure.postgres._config import NOT_AN_ADDRESS, PostgreSQLConfig
 from orchestrix.infrastructure.postgres._errors import ConnectionLostError, Translation
 from orchestrix.infrastructure.postgres._schema import SchemaStatus, prepare, status
 from orchestrix.infrastructure.postgres._sql import QUERIES, fill
@@ -109,6 +109,10 @@ class Database:
                 f"{self.where}: no connection within pool_timeout ({self.config.pool_timeout:g} s)"
             )
             raise ConnectionLostError(msg) from error
+        except OSError:
+            raise
+        except (ValueError, LookupError):  # its text and its cause quote parts of the address
+            raise StorageError(f"{self.where}: {NOT_AN_ADDRESS}") from None
 
     def _arguments(self) -> dict[str, Any]:
         return {

@@ -16,7 +16,6 @@ from orchestrix.infrastructure.postgres._session import Session
 from orchestrix_core import (
     Event,
     RecordedEvent,
-    Secret,
     Serializer,
     Snapshot,
     StorageError,
@@ -80,7 +79,7 @@ class PostgreSQLEventStore:
 
     def _config(self) -> PostgreSQLConfig:
         return PostgreSQLConfig(
-            connection_string=Secret(self.connection_string),
+            connection_string=self.connection_string,
             pool_min_size=self.pool_min_size,
             pool_max_size=self.pool_max_size,
             pool_timeout=self.pool_timeout,
