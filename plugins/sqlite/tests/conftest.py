@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from time import monotonic
 from typing import Any
@@ -66,7 +67,8 @@ class Child:
         return list(self.lines_until(monotonic() + PATIENCE))
 
     def kill(self) -> None:
-        os.kill(self.pid, signal.SIGKILL)
+        with suppress(ProcessLookupError):  # it came to its end first, and is gone
+            os.kill(self.pid, signal.SIGKILL)
 
     def close(self) -> None:
         os.close(self._pipe)
