@@ -58,7 +58,11 @@ CAPABILITIES: Final = frozenset(
 
 @runtime_checkable
 class AsyncLifecycle(Protocol):
-    """Opening and closing; use before or after raises `StoreClosedError`."""
+    """
+    Opening and closing; use before or after raises `StoreClosedError`.
+
+    A store that inherits from it gets `async with` for nothing.
+    """
 
     async def initialize(self) -> None:
         """Open the store and create what it needs; a second call does nothing."""
@@ -70,14 +74,19 @@ class AsyncLifecycle(Protocol):
         """Return True when the backend answers."""
         ...
 
-    async def __aenter__(self) -> Self: ...
+    async def __aenter__(self) -> Self:
+        """Open the store."""
+        await self.initialize()
+        return self
 
     async def __aexit__(
         self,
         kind: type[BaseException] | None,
         error: BaseException | None,
         trace: TracebackType | None,
-    ) -> None: ...
+    ) -> None:
+        """Close the store, whatever happened."""
+        await self.close()
 
 
 @runtime_checkable
@@ -154,7 +163,7 @@ class AsyncStreamCatalog(Protocol):
 
 @runtime_checkable
 class Lifecycle(Protocol):
-    """`AsyncLifecycle` as plain functions."""
+    """`AsyncLifecycle` as plain functions; a store that inherits from it gets `with`."""
 
     def initialize(self) -> None:
         """Open the store and create what it needs; a second call does nothing."""
@@ -166,14 +175,19 @@ class Lifecycle(Protocol):
         """Return True when the backend answers."""
         ...
 
-    def __enter__(self) -> Self: ...
+    def __enter__(self) -> Self:
+        """Open the store."""
+        self.initialize()
+        return self
 
     def __exit__(
         self,
         kind: type[BaseException] | None,
         error: BaseException | None,
         trace: TracebackType | None,
-    ) -> None: ...
+    ) -> None:
+        """Close the store, whatever happened."""
+        self.close()
 
 
 @runtime_checkable

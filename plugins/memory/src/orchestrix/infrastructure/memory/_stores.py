@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Collection, Sequence
-from types import TracebackType
-from typing import Self
 
 from orchestrix.infrastructure.memory._ledger import Ledger
 from orchestrix_core import (
@@ -17,6 +15,7 @@ from orchestrix_core import (
     StreamInfo,
     StreamWrite,
 )
+from orchestrix_core.stores import AsyncLifecycle, Lifecycle
 from orchestrix_core.validation import check_range
 
 __all__ = ["InMemoryAsyncEventStore", "InMemoryEventStore"]
@@ -36,7 +35,7 @@ class _Opened:
         return self._kept
 
 
-class InMemoryEventStore(_Opened):
+class InMemoryEventStore(_Opened, Lifecycle):
     """
     Synchronous event store with optimistic locking and snapshots; nothing survives the process.
 
@@ -55,18 +54,6 @@ class InMemoryEventStore(_Opened):
     def ping(self) -> bool:
         """Return True: memory answers."""
         return self._ledger.head >= 0
-
-    def __enter__(self) -> Self:
-        self.initialize()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def save(
         self, aggregate_id: str, events: Sequence[Event], expected_version: int | None = None
@@ -109,7 +96,7 @@ class InMemoryEventStore(_Opened):
         return self._ledger.streams(after, limit)
 
 
-class InMemoryAsyncEventStore(_Opened):
+class InMemoryAsyncEventStore(_Opened, AsyncLifecycle):
     """
     Async event store with snapshots and a live log; nothing survives the process.
 
@@ -132,18 +119,6 @@ class InMemoryAsyncEventStore(_Opened):
     async def ping(self) -> bool:
         """Return True: memory answers."""
         return self._ledger.head >= 0
-
-    async def __aenter__(self) -> Self:
-        await self.initialize()
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        await self.close()
 
     async def save(
         self, aggregate_id: str, events: Sequence[Event], expected_version: int | None = None

@@ -8,8 +8,7 @@ from collections.abc import AsyncGenerator, Callable, Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from threading import Lock
-from types import TracebackType
-from typing import Final, Self, TypeVar
+from typing import Final, TypeVar
 
 from orchestrix.infrastructure.sqlite import _maintenance
 from orchestrix.infrastructure.sqlite._config import SQLiteConfig, Synchronous
@@ -27,6 +26,7 @@ from orchestrix_core import (
     StreamInfo,
     StreamWrite,
 )
+from orchestrix_core.stores import AsyncLifecycle
 
 __all__ = ["SQLiteEventStore"]
 
@@ -69,7 +69,7 @@ class _Session:
         self.readers.shutdown()
 
 
-class SQLiteEventStore:
+class SQLiteEventStore(AsyncLifecycle):
     """
     An event store in one SQLite file, which other processes may use at the same time.
 
@@ -133,18 +133,6 @@ class SQLiteEventStore:
             if session is not None:
                 session.end()
             self._database.close()
-
-    async def __aenter__(self) -> Self:
-        await self.initialize()
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        await self.close()
 
     def _opened(self) -> _Session:
         if self._session is None:

@@ -5,8 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Collection, Sequence
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 from orchestrix.infrastructure.sqlite import _maintenance
 from orchestrix.infrastructure.sqlite._config import SQLiteConfig, Synchronous
@@ -21,11 +19,12 @@ from orchestrix_core import (
     StreamInfo,
     StreamWrite,
 )
+from orchestrix_core.stores import Lifecycle
 
 __all__ = ["SQLiteSyncEventStore"]
 
 
-class SQLiteSyncEventStore:
+class SQLiteSyncEventStore(Lifecycle):
     """
     `SQLiteEventStore` without asyncio; may be used from several threads.
 
@@ -64,18 +63,6 @@ class SQLiteSyncEventStore:
     def close(self) -> None:
         """Wait for what runs and let go of the file; a second call does nothing."""
         self._database.close()
-
-    def __enter__(self) -> Self:
-        self.initialize()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def ping(self) -> bool:
         """Read from the file; `StorageError` says why that failed."""
