@@ -9,13 +9,14 @@ import asyncpg
 import pytest
 
 from orchestrix.infrastructure.postgres import PostgreSQLEventStore
-from orchestrix.infrastructure.postgres._append import StreamAppend, arguments, rows_of
+from orchestrix.infrastructure.postgres._append import StreamAppend, arguments, one_event, rows_of
 from orchestrix.infrastructure.postgres._sql import QUERIES, SCHEMA, fill
 from orchestrix_core import ConcurrencyError, JSONSerializer, StorageError
 
 from ._conditions import PATIENCE, observe, until
 
 APPEND = fill(QUERIES["append"], "public", "json")
+APPEND_ONE = fill(QUERIES["append_one"], "public", "json")
 LOCK = "    PERFORM pg_advisory_xact_lock("
 
 
@@ -36,9 +37,12 @@ class Transaction:
         return int(await self._connection.fetchval("SELECT pg_current_xact_id()::text"))
 
     async def append(self, stream, events, expected=None):
+        """Append as the store does; return whether the version was the expected one."""
         rows = rows_of(JSONSerializer(), events, "json")
-        columns = arguments([[StreamAppend(stream, expected, rows)]], careful=False)
-        return await self._connection.fetch(APPEND, *columns)
+        appends = [[StreamAppend(stream, expected, rows)]]
+        if event := one_event(appends):
+            return await self._connection.fetchval(APPEND_ONE, *event)
+        return await self._connection.fetch(APPEND, *arguments(appends, careful=False)) == []
 
     async def commit(self):
         await self._transaction.commit()
@@ -103,11 +107,11 @@ async def test_a_late_commit_is_read_once_and_in_order(dsn, notes):
 
 async def test_positions_drawn_without_the_lock_would_lose_an_event(dsn, notes):
     """The scenario above is one that loses events, if nothing is done about it."""
-    await _replace_function(
+    await _replace_functions(
         dsn,
         "CREATE SEQUENCE numbers",
         (LOCK, "    PERFORM concat("),
-        ("SELECT coalesce(\n", "SELECT nextval('numbers') + 0 * coalesce(\n"),
+        ("coalesce((SELECT e.position", "nextval('numbers') + 0 * coalesce((SELECT e.position"),
     )
     assert await commit_in_opposite_order(dsn, notes) == ["late"]
 
@@ -164,43 +168,47 @@ async def test_who_waited_goes_on_from_there(dsn, notes, expected):
     assert await wait_behind_a_commit(dsn, notes, expected) == ["1", "2"]
 
 
-async def append_behind_a_commit(dsn, notes):
+async def append_behind_a_commit(dsn, notes, number):
+    """Append to a stream while somebody else's first event for it is written, then committed."""
     async with transactions(dsn, 2) as (first, second), observe(dsn) as o:
         await first.begin()
         await first.append("a", notes("1"))
-        writing = asyncio.create_task(second.append("a", notes("2")))
+        writing = asyncio.create_task(second.append("a", notes("2", "3")[:number]))
         await o.waiting()
         await first.commit()
         return await writing
 
 
-async def test_one_call_is_enough_for_who_waited(dsn, notes):
-    assert await append_behind_a_commit(dsn, notes) == []
+@pytest.mark.parametrize("number", [1, 2])  # of events: there is a function for one
+async def test_one_call_is_enough_for_who_waited(dsn, notes, number):
+    assert await append_behind_a_commit(dsn, notes, number)
 
 
-async def test_versions_read_before_the_lock_would_be_stale(dsn, notes):
+@pytest.mark.parametrize("number", [1, 2])
+async def test_versions_read_before_the_lock_would_be_stale(dsn, notes, number):
     """The scenario above is one that fails, if the versions are looked at before the wait."""
-    await _replace_function(
+    await _replace_functions(
         dsn,
         "SELECT 1",
-        ("    fits boolean;\n", "    fits boolean;\n    known boolean;\n"),
+        ("AS $$\nBEGIN", "AS $$\nDECLARE\n    known boolean;\nBEGIN"),
+        ("AS $$\nDECLARE\n    head", "AS $$\nDECLARE\n    known boolean;\n    head"),
         (LOCK, f"    known := EXISTS (SELECT FROM events);\n{LOCK}"),
-        ("SELECT e.version FROM", "SELECT e.version * known::integer FROM"),
+        ("SELECT e.version FROM", "SELECT e.version * known::integer AS version FROM"),
     )
     with pytest.raises(asyncpg.UniqueViolationError, match="events_aggregate_id_version_key"):
-        await append_behind_a_commit(dsn, notes)
+        await append_behind_a_commit(dsn, notes, number)
 
 
-async def _replace_function(dsn, first, *changes):
-    """Put a broken variant in the place of the function that appends."""
+async def _replace_functions(dsn, first, *changes):
+    """Put broken variants in the place of the functions that append."""
     script = fill(SCHEMA, "public", "json")
-    function = script[script.rindex("CREATE FUNCTION") :]
+    functions = script[script.index('CREATE FUNCTION "public".orchestrix_append_one') :]
     for old, new in changes:
-        assert old in function
-        function = function.replace(old, new)
+        assert old in functions
+        functions = functions.replace(old, new)
     connection = await asyncpg.connect(dsn)
     await connection.execute(first)
-    await connection.execute(function.replace("CREATE", "CREATE OR REPLACE", 1))
+    await connection.execute(functions.replace("CREATE FUNCTION", "CREATE OR REPLACE FUNCTION"))
     await connection.close()
 
 

@@ -32,8 +32,8 @@ def statements(store, monkeypatch):
     run = database.run
 
     async def noted(connection, name, arguments):
-        if name == "append":
-            sent.append(len(set(arguments[1])))
+        if name.startswith("append"):
+            sent.append(1 if name == "append_one" else len(set(arguments[1])))
         return await run(connection, name, arguments)
 
     monkeypatch.setattr(database, "run", noted)

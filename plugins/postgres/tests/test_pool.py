@@ -30,11 +30,11 @@ async def test_the_pool_is_as_large_as_it_says(dsn):
 
 
 async def test_a_full_pool_is_an_error_that_names_the_setting(dsn, notes):
-    async with open_store(dsn, 2, pool_timeout=0.2) as store, observe(dsn) as observer:
+    async with PostgreSQLEventStore(dsn, 2, 2, 1.0) as store, observe(dsn) as observer:
         async with observer.no_access():
             reads = [asyncio.create_task(store.load("a")) for _ in range(2)]
             await observer.waiting(2)
-            with pytest.raises(StorageError, match=r"pool_timeout \(0.2 s\): raise pool_max_size"):
+            with pytest.raises(StorageError, match=r"pool_timeout \(1 s\): raise pool_max_size"):
                 await store.load("b")
         assert await asyncio.gather(*reads) == [[], []]
         await store.save("a", notes("1"), 0)
@@ -105,10 +105,8 @@ async def test_statements_are_prepared_once(dsn, notes):
         for number in range(3):
             await store.save("a", notes(str(number)), number)
         async with store._opening.session._database.connection() as connection:
-            query = (
-                "SELECT count(*) FROM pg_prepared_statements WHERE statement LIKE 'SELECT append%'"
-            )
-            assert await connection.fetchval(query) == 1
+            query = "SELECT count(*) FROM pg_prepared_statements WHERE statement LIKE $1"
+            assert await connection.fetchval(query, "%orchestrix_append_one(%") == 1
 
 
 async def test_without_a_cache_nothing_is_prepared_by_name(dsn, notes):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-from string import ascii_letters
 from typing import Any
 
 import asyncpg
@@ -104,7 +103,6 @@ async def test_ids_that_no_index_holds_are_refused(store, text):
 
 async def test_the_longest_ids_are_held(store):
     """Random text, which the server cannot make shorter."""
-    import random
 
     text = "".join(
         random.Random(1).choices("0123456789abcdef" * 3 + "ghijklmnopqrstuvwxyz", k=2000)

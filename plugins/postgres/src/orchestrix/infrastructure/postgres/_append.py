@@ -16,7 +16,16 @@ from orchestrix_core import (
     stored_as,
 )
 
-__all__ = ["LARGEST", "Append", "StreamAppend", "arguments", "check_text", "outcomes", "rows_of"]
+__all__ = [
+    "LARGEST",
+    "Append",
+    "StreamAppend",
+    "arguments",
+    "check_text",
+    "one_event",
+    "outcomes",
+    "rows_of",
+]
 
 Row: TypeAlias = tuple[str, str, int, str | None, str]
 """Event id, stored name, schema version, trace id, document."""
@@ -81,6 +90,19 @@ def _check(event: Event, row: Row) -> None:
             raise SerializationError(f"{type(event).__name__}.{name}", reason)
 
 
+def one_event(appends: Sequence[Append]) -> tuple[Any, ...] | None:
+    """Return the arguments for a single event, None when there are more or fewer."""
+    if len(appends) == 1 and len(appends[0]) == 1 and len(appends[0][0].rows) == 1:
+        write = appends[0][0]
+        return (write.aggregate_id, _sent(write.expected), *write.rows[0])
+    return None
+
+
+def _sent(expected: int | None) -> int | None:
+    """Beyond the server's integers no stream has a version, and the largest will do."""
+    return None if expected is None else min(expected, LARGEST)
+
+
 def arguments(appends: Sequence[Append], *, careful: bool) -> tuple[Any, ...]:
     """Return the columns that the server's function takes."""
     numbers: list[int] = []
@@ -93,7 +115,7 @@ def arguments(appends: Sequence[Append], *, careful: bool) -> tuple[Any, ...]:
         for write in append:
             numbers.append(number)
             streams.append(write.aggregate_id)
-            expected.append(None if write.expected is None else min(write.expected, LARGEST))
+            expected.append(_sent(write.expected))
             offsets.append(len(rows))
             rows += write.rows
             writes += [len(streams)] * len(write.rows)

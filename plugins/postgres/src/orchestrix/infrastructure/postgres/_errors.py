@@ -11,15 +11,12 @@ import asyncpg
 from orchestrix_core import StorageError
 from orchestrix_core.secrets import mask
 
-__all__ = ["PASSING", "ConnectionLostError", "Translation", "is_unreachable"]
+__all__ = ["ConnectionLostError", "Translation", "is_unreachable"]
 
 
 class ConnectionLostError(StorageError):
     """The server could not be reached, or went away; what was under way may be stored or not."""
 
-
-PASSING: Final = ("40001", "40P01")
-"""Serialization failure and deadlock: nothing was written, and trying again helps."""
 
 _LOST: Final = ("08", "57P01", "57P02", "57P03", "57P05")
 _ADVICE: Final[Mapping[str, str]] = {

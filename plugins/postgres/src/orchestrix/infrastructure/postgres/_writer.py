@@ -14,9 +14,9 @@ from typing import Any, Final, NamedTuple
 
 import asyncpg
 
-from orchestrix.infrastructure.postgres._append import Append, arguments, outcomes
+from orchestrix.infrastructure.postgres._append import Append, arguments, one_event, outcomes
 from orchestrix.infrastructure.postgres._database import Connection, Database, is_usable
-from orchestrix.infrastructure.postgres._errors import PASSING, ConnectionLostError
+from orchestrix.infrastructure.postgres._errors import ConnectionLostError
 from orchestrix_core import StoreClosedError
 
 __all__ = ["Writer"]
@@ -57,19 +57,10 @@ class Writer:
 
         Cancelled, all or nothing of it is stored.
         """
-        size = _OVERHEAD + sum(len(row[4]) for write in append for row in write.rows)
-        while self._requests and self._size + size > _LARGEST_QUEUE and not self._ended:
-            self._room.clear()
-            await self._room.wait()
-        if self._ended:
-            raise StoreClosedError(self._name)
-        request = Request(append, size, asyncio.get_running_loop().create_future())
-        if self._rest.is_set():
-            await self._write_alone(request)
+        if self._rest.is_set() and not self._ended:
+            await self._write_alone(append)
         else:
-            self._requests.append(request)
-            self._size += size
-        await request.future
+            await self._write_with_others(append)
 
     async def end(self) -> None:
         """Write what was submitted, then end."""
@@ -77,17 +68,34 @@ class Writer:
         self._room.set()
         await self._rest.wait()
 
-    async def _write_alone(self, request: Request) -> None:
+    async def _write_alone(self, append: Append) -> None:
         """Write what comes to a store at rest in its caller's task, at once."""
         self._rest.clear()
         try:
             async with self._database.connection() as connection:
-                await self._write(connection, [request])
+                (error,) = await self._outcomes(connection, (append,))
         finally:
             if self._requests:
                 self._task = asyncio.create_task(self._run(), name="orchestrix-postgres-writer")
             else:
                 self._rest.set()
+        if error is not None:
+            raise error
+
+    async def _write_with_others(self, append: Append) -> None:
+        size = _OVERHEAD + sum(len(row[4]) for write in append for row in write.rows)
+        while self._requests and self._size + size > _LARGEST_QUEUE and not self._ended:
+            self._room.clear()
+            await self._room.wait()
+        if self._ended:
+            raise StoreClosedError(self._name)
+        request = Request(append, size, asyncio.get_running_loop().create_future())
+        self._requests.append(request)
+        self._size += size
+        if self._rest.is_set():  # it came to rest while this waited for room
+            self._rest.clear()
+            self._task = asyncio.create_task(self._run(), name="orchestrix-postgres-writer")
+        await request.future
 
     async def _run(self) -> None:
         """Write what came meanwhile, until the store is at rest again."""
@@ -97,7 +105,8 @@ class Writer:
                     async with self._database.connection() as connection:
                         await self._write_queue(connection)
                 except Exception as error:  # no connection; the next may have more luck
-                    _fail(self._next(), error)
+                    for request in self._next():
+                        _settle(request, error)
         finally:
             for request in self._requests:  # the event loop is about to end
                 request.future.cancel()
@@ -108,11 +117,13 @@ class Writer:
     async def _write_queue(self, connection: Connection) -> None:
         while is_usable(connection) and (batch := self._next()):
             try:
-                await self._write(connection, batch)
+                found = await self._outcomes(connection, [request.append for request in batch])
             except asyncio.CancelledError:
                 for request in batch:
                     request.future.cancel()
                 raise
+            for request, error in zip(batch, found, strict=True):
+                _settle(request, error)
             # Those it answered come first: what they append next goes along.
             await asyncio.sleep(0)
 
@@ -131,59 +142,58 @@ class Writer:
         self._room.set()
         return batch
 
-    async def _write(self, connection: Connection, batch: Sequence[Request]) -> None:
-        """Write a batch; when it fails as a whole, then one by one, so that a bad one is alone."""
+    async def _outcomes(
+        self, connection: Connection, appends: Sequence[Append]
+    ) -> Sequence[Exception | None]:
+        """Write; when that fails as a whole, then one by one, so that a bad append is alone."""
         try:
-            await self._append(connection, batch)
+            with self._database.translation:
+                refusals = await self._call(connection, appends)
         except ConnectionLostError as error:
-            await self._write_again(batch, error)
+            return [await self._outcome_again(append, error) for append in appends]
         except Exception as error:
-            if len(batch) == 1:
-                _fail(batch, error)
-                return
-            for request in batch:
-                await self._write(connection, [request])
-
-    async def _write_again(self, batch: Sequence[Request], lost: Exception) -> None:
-        """Repeat, over another connection, what may be stored already, where that is safe."""
-        for request in batch:
-            try:
-                if not _is_repeatable(request.append):
-                    raise ConnectionLostError(_UNKNOWN.format(self._database.where)) from lost
-                async with self._database.connection() as connection:
-                    await self._append(connection, [request])
-            except Exception as error:
-                _fail([request], error)
-
-    async def _append(self, connection: Connection, batch: Sequence[Request]) -> None:
-        appends = [request.append for request in batch]
-        with self._database.translation:
-            refusals = await self._call(connection, appends)
-        found = outcomes(appends, refusals)
-        for request, error in zip(batch, found, strict=True):
-            if request.future.done():  # cancelled while it was written
-                continue
-            if error is None:
-                request.future.set_result(None)
-            else:
-                request.future.set_exception(error)
-        if any(error is None for error in found):
+            if len(appends) == 1:
+                return [error]
+            alone = [await self._outcomes(connection, [append]) for append in appends]
+            return [outcome for (outcome,) in alone]
+        if len(refusals) < len(appends):
             self._committed()
+        return outcomes(appends, refusals)
+
+    async def _outcome_again(self, append: Append, lost: Exception) -> Exception | None:
+        """Repeat, over another connection, what may be stored already, where that is safe."""
+        try:
+            if not _is_repeatable(append):
+                raise ConnectionLostError(_UNKNOWN.format(self._database.where)) from lost
+            async with self._database.connection() as connection:
+                with self._database.translation:
+                    refusals = await self._call(connection, [append])
+        except Exception as error:
+            return error
+        self._committed()
+        return outcomes([append], refusals)[0]
 
     async def _call(self, connection: Connection, appends: Sequence[Append]) -> Sequence[Any]:
-        """Call the server's function; with care, once an id turns out to be stored already."""
+        """
+        Call the server's function; return a row for each append that was not stored.
+
+        With care, once an id turns out to be stored already or a single event does not fit.
+        """
+        run = self._database.run
         careful = False
         for attempt in range(_ATTEMPTS):
             try:
-                return await self._database.run(
-                    connection, "append", arguments(appends, careful=careful)
-                )
+                if not careful and (event := one_event(appends)):
+                    if (await run(connection, "append_one", event))[0][0]:
+                        return ()
+                    careful = True
+                return await run(connection, "append", arguments(appends, careful=careful))
             except asyncpg.UniqueViolationError:
                 if careful:
                     raise
                 careful = True
-            except asyncpg.PostgresError as error:
-                if error.sqlstate not in PASSING or attempt == _ATTEMPTS - 1:
+            except (asyncpg.SerializationError, asyncpg.DeadlockDetectedError):
+                if attempt == _ATTEMPTS - 1:
                     raise
         raise AssertionError  # the last attempt returns or raises
 
@@ -199,7 +209,10 @@ def _is_repeatable(append: Append) -> bool:
     return all(write.expected is not None for write in append if write.rows)
 
 
-def _fail(batch: Sequence[Request], error: Exception) -> None:
-    for request in batch:
-        if not request.future.done():
-            request.future.set_exception(error)
+def _settle(request: Request, error: Exception | None) -> None:
+    if request.future.done():  # cancelled while it was written
+        return
+    if error is None:
+        request.future.set_result(None)
+    else:
+        request.future.set_exception(error)

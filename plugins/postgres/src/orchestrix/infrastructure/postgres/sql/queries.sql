@@ -1,5 +1,9 @@
 -- Every statement the store runs, by name.
 
+-- name: append_one
+-- One event; whether its stream was at the expected version (see orchestrix_append_one).
+SELECT :"schema".orchestrix_append_one($1, $2, $3, $4, $5, $6, $7);
+
 -- name: append
 -- Appends, each whole or not at all; a row for each that was not stored (see orchestrix_append).
 SELECT append, stream, actual, duplicate

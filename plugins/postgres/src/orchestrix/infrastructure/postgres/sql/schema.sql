@@ -34,16 +34,43 @@ CREATE TABLE :"schema".snapshots (
     state          json   NOT NULL
 );
 
--- Write one or more appends, each of which is stored whole or not at all, and name those that are
--- not stored, with the reason. An append is one or more writes, a write is the events for one
--- stream. Writes and events come as columns: `appends[w]` is the append of write w, `offsets[w]`
--- how many events stand before its own, `writes[n]` the write of event n.
+-- Append one event, which is what most appends do, and tell whether its stream was at the expected
+-- version. An id that is stored already breaks the unique constraint, and with it the call.
 --
 -- It must be a function: in READ COMMITTED each statement in it sees what is committed when that
 -- statement begins, so what is read after the lock is what the last holder of the lock left.
 --
 -- Plans are made once for each connection: a new one for each call takes longer than the call. One
 -- that is made while the table is small must not read all of it, hence enable_seqscan.
+CREATE FUNCTION :"schema".orchestrix_append_one(
+    stream text, expected bigint, id text, type text, schema_version bigint, trace text,
+    document :payload
+) RETURNS boolean LANGUAGE plpgsql VOLATILE
+SET plan_cache_mode = force_generic_plan SET enable_seqscan = off AS $$
+BEGIN
+    IF current_setting('transaction_isolation') <> 'read committed' THEN
+        RAISE invalid_transaction_state USING MESSAGE = 'appends need isolation level read committed';
+    END IF;
+    -- Held until the commit is visible: positions are drawn, and versions read, in commit order.
+    PERFORM pg_advisory_xact_lock(1330795604, ':"schema".events'::regclass::oid::integer);
+    INSERT INTO :"schema".events
+    SELECT coalesce((SELECT e.position FROM :"schema".events e ORDER BY e.position DESC LIMIT 1), 0) + 1,
+           stream, s.before + 1, id, type, schema_version, trace, document
+    FROM (
+        SELECT coalesce((
+            SELECT e.version FROM :"schema".events e
+            WHERE e.aggregate_id = stream ORDER BY e.version DESC LIMIT 1
+        ), 0) AS before
+    ) AS s
+    WHERE expected IS NULL OR expected = s.before;
+    RETURN FOUND;
+END
+$$;
+
+-- Write one or more appends, each of which is stored whole or not at all, and name those that are
+-- not stored, with the reason. An append is one or more writes, a write is the events for one
+-- stream. Writes and events come as columns: `appends[w]` is the append of write w, `offsets[w]`
+-- how many events stand before its own, `writes[n]` the write of event n.
 CREATE FUNCTION :"schema".orchestrix_append(
     careful boolean,
     appends integer[], streams text[], expected bigint[], offsets integer[],
@@ -65,26 +92,6 @@ BEGIN
     END IF;
     -- Held until the commit is visible: positions are drawn, and versions read, in commit order.
     PERFORM pg_advisory_xact_lock(1330795604, ':"schema".events'::regclass::oid::integer);
-
-    -- One event alone, which is what most appends are: everything in one statement.
-    IF NOT careful AND total = 1 AND cardinality(ids) = 1 THEN
-        INSERT INTO :"schema".events
-        SELECT coalesce(
-                   (SELECT e.position FROM :"schema".events e ORDER BY e.position DESC LIMIT 1), 0
-               ) + 1,
-               streams[1], s.before + 1, ids[1], types[1], schema_versions[1], traces[1], documents[1]
-        FROM (
-            SELECT coalesce((
-                SELECT e.version FROM :"schema".events e
-                WHERE e.aggregate_id = streams[1] ORDER BY e.version DESC LIMIT 1
-            ), 0) AS before
-        ) AS s
-        WHERE expected[1] IS NULL OR expected[1] = s.before;
-        IF FOUND THEN
-            RETURN;
-        END IF;
-        careful := true;
-    END IF;
     head := coalesce((SELECT e.position FROM :"schema".events e ORDER BY e.position DESC LIMIT 1), 0);
 
     -- All at once, when each finds the version it expects: the usual case. A stream may come more
