@@ -35,6 +35,8 @@ class Observer:
 
     async def others(self, condition: str = "true") -> list[int]:
         """Return the process ids of the other sessions in this database."""
+        # Within a transaction the first look would be the last.
+        await self.connection.execute("SELECT pg_stat_clear_snapshot()")
         rows = await self.connection.fetch(f"{_OTHERS} AND {condition}")
         return [row["pid"] for row in rows]
 
