@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import re
+from urllib.parse import urlsplit, urlunsplit
+from uuid import uuid4
 
 import asyncpg
 import pytest
@@ -16,7 +18,7 @@ from orchestrix.infrastructure.postgres._sql import (
     fill,
     parse_queries,
 )
-from orchestrix_core import StorageError
+from orchestrix_core import Snapshot, StorageError
 
 from ._databases import in_database
 
@@ -225,3 +227,33 @@ def test_a_name_twice_or_two_statements_are_refused():
     ):
         with pytest.raises(ValueError, match="'a' must stand once and hold one statement"):
             parse_queries(text)
+
+
+RIGHTS = """
+GRANT USAGE ON SCHEMA shop TO {role};
+GRANT SELECT, INSERT ON shop.events TO {role};
+GRANT SELECT, INSERT, UPDATE ON shop.snapshots TO {role};
+GRANT SELECT ON shop.orchestrix_migrations TO {role};
+"""
+
+
+async def test_an_application_needs_few_rights(empty_dsn, notes):
+    role = f"app_{uuid4().hex}"
+    async with open_store(empty_dsn, schema="shop"):
+        pass
+    await execute(empty_dsn, f"CREATE ROLE {role} LOGIN", RIGHTS.format(role=role))
+    address = urlsplit(empty_dsn)
+    limited = urlunsplit(address._replace(netloc=f"{role}@{address.netloc.rpartition('@')[2]}"))
+    try:
+        async with open_store(limited, schema="shop") as store:
+            await store.save("a", notes("1"), 0)
+            await store.save("a", notes("2", "3"), 1)
+            snapshot = Snapshot(aggregate_id="a", version=3, state={})
+            for _ in range(2):
+                await store.save_snapshot_async(snapshot)
+            assert await store.load_snapshot_async("a") == snapshot
+            assert [r.version for r in await store.read_log()] == [1, 2, 3]
+        with pytest.raises(StorageError, match="the user lacks a right"):
+            await open_store(limited, schema="other").initialize()
+    finally:
+        await execute(empty_dsn, f"DROP OWNED BY {role}", f"DROP ROLE {role}")
