@@ -32,7 +32,7 @@ except ImportError:
 else:
     INSTALLED = _INSTALLED
 
-MISSING: Final = "eventsourcing on PostgreSQL: install eventsourcing and psycopg[binary,pool]"
+MISSING: Final = "eventsourcing on PostgreSQL: install eventsourcing[postgres] and psycopg[binary]"
 
 if INSTALLED:
     from benchmarks._peer import made, mapper
