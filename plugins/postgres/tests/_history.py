@@ -191,24 +191,27 @@ def _check_refusals(
     appends: Mapping[tuple[str, ...], Sequence[Attempt]],
     log: Iterable[Row],
 ) -> Iterator[str]:
-    """A refusal has a reason: the stream was elsewhere at some moment of the attempt."""
+    """
+    A refusal has a reason: the stream was elsewhere at some moment of the attempt.
+
+    What is stored right there already is none: the very same append may be repeated.
+    """
     spans: dict[str, tuple[float, float]] = {}
     for ids, tries in appends.items():
         span = (min(a.began for a in tries), _acknowledged(tries))
         spans.update(dict.fromkeys(ids, span))
-    stored = {(row.stream, row.version): spans.get(row.id, (-inf, inf)) for row in log}
+    stored = {(row.stream, row.version): row.id for row in log}
     for attempt in attempts:
         if attempt.outcome != "refused":
             continue
         if attempt.expected is None:
             yield f"refused though any version was right: {attempt}"
             continue
-        never = (inf, inf)
-        always = (-inf, -inf)
-        here = stored.get((attempt.stream, attempt.expected), never if attempt.expected else always)
-        arrived = here[1]
-        left = stored.get((attempt.stream, attempt.expected + 1), never)[0]
-        if arrived < attempt.began and attempt.ended < left:
+        here = stored.get((attempt.stream, attempt.expected))
+        following = stored.get((attempt.stream, attempt.expected + 1))
+        arrived = spans[here][1] if here in spans else inf if attempt.expected else -inf
+        left = spans[following][0] if following in spans else inf
+        if arrived < attempt.began and (attempt.ended < left or following == attempt.ids[0]):
             yield f"refused without a reason: the stream was there all the time: {attempt}"
 
 

@@ -41,9 +41,10 @@ async def test_writers_that_contend_and_readers_that_follow(dsn, start, notes, t
     for writer in writers:
         writer.wait_for("end")
     end, log = await stored(dsn, notes)
+    attempts = [a for i in range(PROCESSES) for a in read_attempts(tmp_path / f"w{i}")]
+    assert violations([*attempts, end], log, {})[:10] == []
     for reader in readers:
         reader.wait_for("end")
-    attempts = [a for i in range(PROCESSES) for a in read_attempts(tmp_path / f"w{i}")]
     seen = {how: [Row(*row) for row in json.loads(file.read_text())] for how, file in files.items()}
     assert violations([*attempts, end], log, seen)[:10] == []
     assert {len(rows) for rows in seen.values()} == {len(log)}

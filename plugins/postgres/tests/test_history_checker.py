@@ -90,6 +90,7 @@ def test_planted_in_the_log(log, fault):
         (attempt(["8"], 6, "refused", writer="u", at=20), None),
         (attempt(["8"], 2, "refused", stream="b", at=20), "refused without a reason"),
         (attempt(["8"], 2, "refused", stream="b", at=5.5), None),
+        (attempt(["4", "5"], 3, "refused", at=20), "refused without a reason"),
         (attempt(["8"], 0, "refused", stream="new", at=20), "refused without a reason"),
         (attempt(["8"], None, "refused", at=20), "refused though any version"),
         (attempt(["8"], 9, "refused", at=20), None),
