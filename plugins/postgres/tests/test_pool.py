@@ -41,13 +41,20 @@ async def test_a_full_pool_is_an_error_that_names_the_setting(dsn, notes):
 
 
 async def test_connections_go_back_without_a_round_trip(dsn, notes):
-    async with open_store(dsn, 1) as store, observe(dsn) as observer:
-        await store.save("a", notes("1"), 0)
-        await asyncio.gather(*(store.load("a") for _ in range(5)))  # so that some wait in line
+    async with open_store(dsn, 3) as store, observe(dsn) as observer:
+        await asyncio.gather(*(store.load("a") for _ in range(20)))
         query = "SELECT query FROM pg_stat_activity WHERE pid = ANY ($1::integer[])"
-        (row,) = await observer.connection.fetch(query, await observer.others())
-    assert "aggregate_id" in row["query"]
-    assert "RESET" not in row["query"]
+        rows = await observer.connection.fetch(query, await observer.others())
+    assert len(rows) == 3
+    assert all("aggregate_id" in row["query"] for row in rows)  # and not "RESET ALL"
+
+
+async def test_who_waits_for_a_connection_gets_the_next(dsn, notes):
+    async with open_store(dsn, 1) as store:
+        await store.save("a", notes("1"), 0)
+        async with asyncio.timeout(PATIENCE):
+            found = await asyncio.gather(*(store.load("a") for _ in range(20)))
+        assert [len(events) for events in found] == [1] * 20
 
 
 STATE = {
@@ -155,19 +162,25 @@ async def test_a_lost_notification_loses_no_event(dsn, notes, monkeypatch):
 
 
 async def test_commits_that_come_together_share_a_notification(dsn, notes):
-    async with open_store(dsn) as store, observe(dsn) as observer:
+    async with observe(dsn) as observer:
         heard = []
         channel = _wake.channel_of("public")
-        await observer.connection.add_listener(channel, lambda *_: heard.append(1))
-        for number in range(100):
-            await store.save("a", notes(str(number)), number)
 
-        async def some():
-            return heard
+        def hear(connection, pid, channel, payload):
+            heard.append(payload)
 
-        await until(some)
-        assert len(heard) < 100
-        await observer.connection.reset()
+        await observer.connection.add_listener(channel, hear)
+        async with open_store(dsn) as store:
+            for number in range(100):
+                await store.save("a", notes(str(number)), number)
+        await observer.connection.execute("SELECT pg_notify($1, 'end')", channel)
+
+        async def ended():
+            return "end" in heard
+
+        await until(ended)
+        await observer.connection.remove_listener(channel, hear)
+    assert 1 <= len(heard) - 1 < 50
 
 
 async def test_a_long_stream_is_streamed_page_by_page(dsn, notes, monkeypatch):
@@ -186,10 +199,12 @@ async def test_a_long_stream_is_streamed_page_by_page(dsn, notes, monkeypatch):
 async def test_memory_does_not_grow_with_the_stream(dsn):
     async with open_store(dsn) as store:
         await fill_stream(dsn, 30_000)
-        await anext(stream := store.stream("a"))
+        assert await store.head() == 30_000  # what a first statement costs is spent
         tracemalloc.start()
         try:
-            count = 1 + len([None async for _ in stream])
+            count = 0
+            async for _ in store.stream("a"):
+                count += 1
             _, peak = tracemalloc.get_traced_memory()
         finally:
             tracemalloc.stop()
@@ -234,3 +249,26 @@ async def test_a_store_may_be_opened_again(dsn, notes):
         await store.close()
         with pytest.raises(StoreClosedError):
             await store.load("a")
+
+
+def test_a_store_of_another_event_loop_says_so(dsn):
+    store = open_store(dsn)
+    with asyncio.Runner() as first:
+        first.run(store.initialize())
+        with asyncio.Runner() as second, pytest.raises(StorageError, match="another event loop"):
+            second.run(store.load("a"))
+        asyncio.set_event_loop(first.get_loop())
+        first.run(store.close())
+
+
+async def test_closing_does_not_wait_for_ever(dsn, notes):
+    async with observe(dsn) as observer:
+        store = open_store(dsn, 1, pool_timeout=1.0)
+        await store.initialize()
+        async with observer.no_writes():
+            saving = asyncio.create_task(store.save("a", notes("1"), 0))
+            await observer.waiting()
+            async with asyncio.timeout(PATIENCE):
+                await store.close()
+                with pytest.raises(StorageError, match="stored whole or not at all"):
+                    await saving

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
+from contextlib import suppress
 
 from orchestrix.infrastructure.postgres._config import PostgreSQLConfig
 from orchestrix.infrastructure.postgres._database import Database
@@ -20,6 +22,7 @@ class Session:
 
     def __init__(self, config: PostgreSQLConfig, name: str, serializer: Serializer | None) -> None:
         self.process = os.getpid()
+        self.loop = asyncio.get_running_loop()
         self.ended = False
         self._database = Database(config, name)
         self.operations = Operations(self._database, serializer or JSONSerializer())
@@ -37,11 +40,13 @@ class Session:
         await self._database.open()
 
     async def close(self) -> None:
-        """Tell the subscriptions, write what waits, and let go of every connection."""
+        """Write what waits, for up to `pool_timeout`, then let go of every connection."""
         self.ended = True
         try:
-            await self.writer.end()
-            await self._notifier.end()
+            with suppress(TimeoutError):  # the server is silent: what it was sent is cut off
+                async with asyncio.timeout(self._database.config.pool_timeout):
+                    await self.writer.end()
+                    await self._notifier.end()
         finally:
             self.signal.raise_()
             await self.listener.end()

@@ -129,6 +129,9 @@ class PostgreSQLEventStore:
                 "cross a fork: open a store in each process"
             )
             raise StorageError(msg)
+        if session.loop is not asyncio.get_running_loop():
+            msg = f"{self!r} was opened in another event loop: open a store in each"
+            raise StorageError(msg)
         return session
 
     async def ping(self) -> bool:

@@ -162,12 +162,16 @@ class Writer:
 
     async def _outcome_again(self, append: Append, lost: Exception) -> Exception | None:
         """Repeat, over another connection, what may be stored already, where that is safe."""
+        unknown = ConnectionLostError(_UNKNOWN.format(self._database.where))
+        unknown.__cause__ = lost
+        if not _is_repeatable(append):
+            return unknown
         try:
-            if not _is_repeatable(append):
-                raise ConnectionLostError(_UNKNOWN.format(self._database.where)) from lost
             async with self._database.connection() as connection:
                 with self._database.translation:
                     refusals = await self._call(connection, [append])
+        except (ConnectionLostError, StoreClosedError):
+            return unknown
         except Exception as error:
             return error
         self._committed()
