@@ -60,6 +60,7 @@ class Writer:
         notes: Notes,
         name: str,
         streams: int,
+        versions: Counter[str],
     ) -> None:
         self._store = store
         self._report = report
@@ -68,7 +69,7 @@ class Writer:
         self._streams = streams
         self._random = random.Random(name)
         self._numbers = count()
-        self._versions: Counter[str] = Counter()
+        self._versions = versions  # what the tasks of this process know of the streams
 
     async def append(self, number: int) -> None:
         """Append one to three events somewhere; try again until it is settled."""
@@ -96,7 +97,8 @@ class Writer:
                 await asyncio.sleep(0.01)  # the server is restarting; then the very same again
             else:
                 self._notes("acknowledged", attempt)
-                self._versions[stream] = (expected or 0) + len(ids)
+                if expected is not None:
+                    self._versions[stream] = max(self._versions[stream], expected + len(ids))
                 return True
 
     async def _catch_up(self, stream: str, error: ConcurrencyError) -> None:
@@ -104,11 +106,12 @@ class Writer:
         if self._random.random() < 0.8:
             self._versions[stream] = error.actual_version
             return
+        known = self._versions[stream]
         try:
-            news = await self._store.load(stream, from_version=self._versions[stream])
+            news = await self._store.load(stream, from_version=known)
         except StorageError:
             return
-        self._versions[stream] += len(news)
+        self._versions[stream] = known + len(news)
 
 
 def write(
@@ -116,6 +119,7 @@ def write(
 ) -> None:
     """Append with several concurrent tasks, `appends` in all; 0: until killed or terminated."""
     notes = Notes(path)
+    versions: Counter[str] = Counter()
     stopped = False
 
     def stop() -> None:
@@ -136,7 +140,7 @@ def write(
             report("open")
             async with asyncio.TaskGroup() as group:
                 for task in range(tasks):
-                    writer = Writer(store, report, notes, f"{name}:{task}", streams)
+                    writer = Writer(store, report, notes, f"{name}:{task}", streams, versions)
                     group.create_task(work(writer, task))
 
     asyncio.run(main())
