@@ -12,8 +12,10 @@ import gc
 import json
 import os
 import random
+import select
 import signal
 import sys
+import threading
 import traceback
 from collections import Counter
 from collections.abc import Callable
@@ -56,14 +58,12 @@ class Writer:
     def __init__(
         self,
         store: PostgreSQLEventStore,
-        report: Report,
         notes: Notes,
         name: str,
         streams: int,
         versions: Counter[str],
     ) -> None:
         self._store = store
-        self._report = report
         self._notes = notes
         self._name = name  # of the process and the task, unique
         self._streams = streams
@@ -93,7 +93,6 @@ class Writer:
             except StorageError:
                 if expected is None:
                     return True  # cannot be repeated safely: its outcome stays unknown
-                self._report("down")  # ends this process when nobody listens any more
                 await asyncio.sleep(0.01)  # the server is restarting; then the very same again
             else:
                 self._notes("acknowledged", attempt)
@@ -140,7 +139,7 @@ def write(
             report("open")
             async with asyncio.TaskGroup() as group:
                 for task in range(tasks):
-                    writer = Writer(store, report, notes, f"{name}:{task}", streams, versions)
+                    writer = Writer(store, notes, f"{name}:{task}", streams, versions)
                     group.create_task(work(writer, task))
 
     asyncio.run(main())
@@ -217,6 +216,14 @@ def read_large(report: Report, dsn: str, how: str, events: int) -> None:
     report("read", number, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
 
 
+def _end_with(pipe: int) -> None:
+    """End this process when nobody reads the pipe any more, whatever it is waiting for."""
+    poll = select.poll()
+    poll.register(pipe, 0)
+    poll.poll()
+    os._exit(1)
+
+
 def _child(command: dict[str, Any]) -> None:
     pipe = os.open(command["pipe"], os.O_WRONLY)
 
@@ -225,6 +232,7 @@ def _child(command: dict[str, Any]) -> None:
         while line:
             line = line[os.write(pipe, line) :]
 
+    threading.Thread(target=_end_with, args=(pipe,), daemon=True).start()
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     report("pid", os.getpid())
     try:

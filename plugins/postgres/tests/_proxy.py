@@ -10,6 +10,8 @@ from typing import Self
 from urllib.parse import parse_qs, urlsplit
 
 SOCKET = ".s.PGSQL.5432"
+_FIELDS = b"SFATAL\0VFATAL\0C57P01\0Mterminating connection due to administrator command\0\0"
+FAREWELL = b"E" + (len(_FIELDS) + 4).to_bytes(4, "big") + _FIELDS
 
 
 class Proxy:
@@ -25,6 +27,12 @@ class Proxy:
         self._server = urlsplit(dsn)
         self.lose_answer = False
         self.lost = 0
+        self._clients: set[asyncio.StreamWriter] = set()
+
+    def farewell(self) -> None:
+        """Say what a server says that shuts down, but leave the connections as they are."""
+        for client in self._clients:
+            client.write(FAREWELL)
 
     async def _connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         host = parse_qs(self._server.query).get("host", [self._server.hostname or "localhost"])[0]
@@ -44,6 +52,7 @@ class Proxy:
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         answers, requests = await self._connect()
+        self._clients.add(writer)
 
         async def ask() -> None:
             while data := await reader.read(65536):
@@ -55,6 +64,7 @@ class Proxy:
         for way in pending:
             way.cancel()
         await asyncio.gather(*ways, return_exceptions=True)
+        self._clients.discard(writer)
         for end in (writer, requests):
             end.close()
 

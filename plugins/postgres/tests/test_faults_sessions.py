@@ -85,6 +85,22 @@ async def test_lost_answer(dsn, notes, tmp_path_factory):
         assert (first, second) in ((True, True), (False, False))
 
 
+async def test_farewell_whose_end_is_late(dsn, notes, tmp_path_factory):
+    """The server has said that it shuts down, and the connection looks alive for a moment yet."""
+    directory = tmp_path_factory.mktemp("p")
+    async with Proxy.run(dsn, directory) as (proxy, through), open_store(through, 1) as store:
+        await store.save("a", notes("0"), 0)
+        for turns in range(1, 10):
+            proxy.farewell()
+            for _ in range(turns):  # the message is on its way, or has been read
+                await asyncio.sleep(0)
+            assert len(await store.load("a")) == turns
+            proxy.farewell()
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            await store.save("a", notes(f"{turns}"), turns)
+
+
 async def test_exhausted_pool_names_the_setting(dsn, notes):
     async with open_store(dsn, 2, pool_timeout=0.3) as store, observe(dsn) as observer:
         await store.save("a", notes("1"), 0)

@@ -188,7 +188,15 @@ class Database:
 
     async def run(self, connection: Connection, name: str, arguments: tuple[Any, ...]) -> list[Any]:
         """Run a statement; asyncpg's errors come out as they are."""
-        query = self.queries[name]
+        try:
+            return await self._run(connection, self.queries[name], arguments)
+        except asyncpg.InternalClientError:
+            connection.terminate()  # nobody shall meet it again
+            raise
+
+    async def _run(
+        self, connection: Connection, query: str, arguments: tuple[Any, ...]
+    ) -> list[Any]:
         if self.config.statement_cache_size:
             rows: list[Any] = await connection.fetch(query, *arguments)
             return rows

@@ -56,7 +56,18 @@ def is_unreachable(error: BaseException) -> bool:
         return str(error.sqlstate).startswith(_LOST)
     if isinstance(error, asyncpg.InterfaceError):
         return "closed" in str(error)
+    # The server has said farewell to an idle connection, whose end has not arrived yet.
+    if isinstance(error, asyncpg.InternalClientError):
+        return True
     return isinstance(error, OSError) and not isinstance(error, TimeoutError)
+
+
+_FOREIGN: Final = (
+    asyncpg.PostgresError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
+    OSError,
+)
 
 
 class Translation:
@@ -80,7 +91,7 @@ class Translation:
     ) -> None:
         if isinstance(error, TimeoutError):
             return  # whoever set the time knows its name
-        if isinstance(error, asyncpg.PostgresError | asyncpg.InterfaceError | OSError):
+        if isinstance(error, _FOREIGN):
             raise self.storage_error(error) from error
 
     def storage_error(self, error: Exception) -> StorageError:
