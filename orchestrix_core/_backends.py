@@ -40,10 +40,12 @@ def event_store(configuration: Configuration, registry: PluginRegistry) -> Insta
     return row
 
 
-def message_bus(configuration: Configuration, registry: PluginRegistry) -> InstalledBackend:
-    """Return the chosen message bus, or else the default one."""
-    name = configuration.chosen.get("message_bus", DEFAULT_BUS)
-    return registry.installed("message_bus", name)
+def message_bus(configuration: Configuration, registry: PluginRegistry) -> InstalledBackend | None:
+    """Return the chosen message bus, or else the default one; None when that is not installed."""
+    row = chosen(configuration, registry, "message_bus")
+    if row is None and DEFAULT_BUS in registry.names("message_bus"):
+        return registry.installed("message_bus", DEFAULT_BUS)
+    return row
 
 
 def require(backend: Backend, wanted: Collection[str]) -> None:

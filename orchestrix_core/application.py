@@ -9,6 +9,7 @@ from types import TracebackType
 from typing import Any, Self, TypeVar
 
 from orchestrix_core._backends import chosen, create, event_store, message_bus, opened, require
+from orchestrix_core._providers import DEFAULT_BUS
 from orchestrix_core.aggregates import AggregateRoot, Repository
 from orchestrix_core.buses import AsyncMessageBus
 from orchestrix_core.configuration import Configuration
@@ -37,7 +38,7 @@ class Orchestrix:
 
     Attributes:
         store: the event store, open inside `async with`.
-        bus: the message bus.
+        bus: the message bus; `BackendNotFoundError` where none is chosen or installed.
         instrumentation: wraps each operation of the application; all that is installed at once.
     """
 
@@ -45,7 +46,7 @@ class Orchestrix:
         self,
         *,
         store: AsyncEventStore,
-        bus: AsyncMessageBus,
+        bus: AsyncMessageBus | None = None,
         instrumentation: Instrumentation = NO_INSTRUMENTATION,
         registry: PluginRegistry | None = None,
         observers: Collection[Any] = (),
@@ -57,10 +58,10 @@ class Orchestrix:
         (tracing, metrics) to open first and close last.
         """
         self.store = store
-        self.bus = bus
+        self._bus = bus
         self.instrumentation = instrumentation
         self._registry = registry or PluginRegistry()
-        self._backends = (*observers, store, bus)
+        self._backends = (*observers, store, *([] if bus is None else [bus]))
         self._running: AsyncExitStack | None = None
 
     @classmethod
@@ -110,11 +111,12 @@ class Orchestrix:
         ]
         store = event_store(configuration, plugins).backend
         require(store, {*configuration.requires, *requires})
-        bus = message_bus(configuration, plugins).backend
-        require(bus, ())
+        bus = message_bus(configuration, plugins)
+        if bus is not None:
+            require(bus.backend, ())
         return cls(
             store=create(configuration, store, serializer),
-            bus=create(configuration, bus),
+            bus=None if bus is None else create(configuration, bus.backend),
             instrumentation=compose(
                 *hooked, *(part for part in observers if isinstance(part, Instrumentation))
             ),
@@ -145,6 +147,15 @@ class Orchestrix:
         stack, self._running = self._running, None
         if stack is not None:
             await stack.aclose()
+
+    @property
+    def bus(self) -> AsyncMessageBus:
+        """The message bus; an application that only stores and loads needs none."""
+        if self._bus is None:
+            self._registry.installed("message_bus", DEFAULT_BUS)  # says how to get one
+            msg = "this application was made without a message bus: Orchestrix(bus=...)"
+            raise OrchestrixError(msg)
+        return self._bus
 
     async def publish(self, message: Message) -> None:
         """Give `message` to every handler that subscribed to its type on the bus."""

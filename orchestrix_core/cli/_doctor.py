@@ -14,11 +14,13 @@ from orchestrix_core._backends import chosen, create, event_store, message_bus, 
 from orchestrix_core.cli._output import print_json, print_table
 from orchestrix_core.cli._plugins import errors_document, print_errors
 from orchestrix_core.cli._session import JsonOption, Session, run, session_of
+from orchestrix_core.hookspecs import Kind
 from orchestrix_core.plugins import InstalledBackend
 from orchestrix_core.secrets import mask
 
 __all__ = ["add_to"]
 
+_OBSERVERS: tuple[Kind, ...] = ("tracing", "metrics")
 _PATIENCE = 10.0  # seconds for a backend to open and answer; a dead host must not hang the doctor
 
 
@@ -61,11 +63,9 @@ def doctor(ctx: typer.Context, json: JsonOption = False) -> None:
 def _in_use(session: Session) -> Iterator[InstalledBackend]:
     """Yield the backends of the application; what is not installed is an error by itself."""
     yield event_store(session.configuration, session.registry)
-    yield message_bus(session.configuration, session.registry)
-    for kind in ("tracing", "metrics"):
-        row = chosen(session.configuration, session.registry, kind)
-        if row is not None:
-            yield row
+    bus = message_bus(session.configuration, session.registry)
+    observers = [chosen(session.configuration, session.registry, kind) for kind in _OBSERVERS]
+    yield from (row for row in (bus, *observers) if row is not None)
 
 
 async def _examine(session: Session, rows: list[InstalledBackend]) -> list[Health]:

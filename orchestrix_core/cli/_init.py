@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from enum import Enum
 from pathlib import Path
 from typing import Annotated, Any
@@ -29,8 +29,8 @@ _PAGE = """\
 # Which backend keeps the events{installed}.
 event_store.use = "{store}"
 
-# Which backend carries messages; this is also the default.
-message_bus.use = "{bus}"
+# Which backend carries messages; without a choice it is "{default_bus}", where that is installed.
+{bus}
 
 # Your modules that define message classes, imported at start-up.
 modules = []
@@ -77,9 +77,16 @@ def render(registry: PluginRegistry) -> str:
         variable=store.upper().replace("-", "_"),
         installed=f"; installed: {', '.join(names)}" if names else "",
         store=store,
-        bus=DEFAULT_BUS,
+        default_bus=DEFAULT_BUS,
+        bus=_bus(registry.names("message_bus")),
         settings="".join("\n" + "\n".join(_table(backend)) + "\n" for backend in stores),
     )
+
+
+def _bus(names: Sequence[str]) -> str:
+    """Choose the default bus, or else the first; where there is none, leave the line to be used."""
+    name = DEFAULT_BUS if DEFAULT_BUS in names or not names else names[0]
+    return f'{"" if names else "# "}message_bus.use = "{name}"'
 
 
 def _table(backend: Backend) -> Iterator[str]:

@@ -186,10 +186,24 @@ def test_without_an_event_store_the_choice_is_explained(make):
     assert caught.value.key == "orchestrix.event_store"
 
 
-def test_without_a_message_bus_it_says_what_to_install(make):
-    with pytest.raises(BackendNotFoundError, match="pip install orchestrix-memory") as caught:
-        make('[orchestrix]\nevent_store = "store"', Plugin())
+async def test_an_application_that_publishes_nothing_needs_no_message_bus(make):
+    plugin = Plugin()
+    async with make('[orchestrix]\nevent_store = "store"', plugin) as app:
+        with pytest.raises(BackendNotFoundError, match="pip install orchestrix-memory") as caught:
+            await app.publish(Event())
     assert (caught.value.kind, caught.value.installed) == ("message_bus", ("bus",))
+    assert "store.close" in plugin.calls
+    assert "bus.initialize" not in plugin.calls
+
+
+def test_a_message_bus_that_is_chosen_must_be_installed(make):
+    with pytest.raises(BackendNotFoundError, match="no message_bus backend named 'kafka'"):
+        make('[orchestrix]\nevent_store = "store"\nmessage_bus = "kafka"', Plugin())
+
+
+def test_an_application_made_by_hand_says_how_to_give_it_a_bus():
+    with pytest.raises(BackendNotFoundError, match="pip install orchestrix-memory"):
+        _ = Orchestrix(store=object()).bus
 
 
 def test_a_synchronous_store_is_refused(make):

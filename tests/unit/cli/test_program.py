@@ -11,7 +11,7 @@ import pytest
 
 from orchestrix_core.cli._output import print_table
 
-BLOCKED = '[orchestrix]\nblock = ["memory", "sqlite"]\n'
+BLOCKED = '[orchestrix]\nblock = ["memory", "postgres", "sqlite"]\n'
 
 DEMO_PLUGIN = """
 import attrs
