@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import random
 import signal
+from functools import partial
 from time import monotonic
 
 import attrs
 
 from orchestrix.infrastructure.postgres import PostgreSQLEventStore
-from orchestrix_core import ConcurrencyError
+from orchestrix_core import ConcurrencyError, StorageError
 
 from ._conditions import observe, until
 from ._history import Attempt, Row, read_attempts, violations
@@ -88,6 +89,13 @@ async def test_killed_clients(dsn, start, notes, tmp_path):
     assert len(unknown) >= CLIENTS // 2, "too few kills fell into an append"
 
 
+async def answers(store):
+    try:
+        return await store.ping()
+    except StorageError:
+        return False
+
+
 async def test_crashed_servers(own_server, start, notes, tmp_path):
     rng = random.Random()
     dsn = own_server.dsn()
@@ -109,6 +117,8 @@ async def test_crashed_servers(own_server, start, notes, tmp_path):
             writer.kill(signal.SIGTERM)
             assert writer.rest()[-1] == ["end"]
         attempts = [attempt for file in files for attempt in read_attempts(file)]
+        # Nothing ran here meanwhile, so every connection of this store is a dead one unawares.
+        await until(partial(answers, store))
         again = await settle(store, attempts, notes)
         began = monotonic()
         await store.save("end", notes("end"), 0)
