@@ -27,7 +27,7 @@ _ADVICE: Final[Mapping[str, str]] = {
     "57P05": "the server ended an idle connection",
     "57014": "the statement was cancelled: look at statement_timeout and lock_timeout",
     "55P03": "a lock was not to be had: look at lock_timeout and at who holds it",
-    "53100": "the server's disk is full; nothing was written: make room and save again",
+    "53100": "the server's disk is full; nothing of this was stored: make room, then try again",
     "53200": "the server is out of memory; nothing was written",
     "53300": (
         "the server has no connection left: lower pool_max_size, end idle clients or raise the "
