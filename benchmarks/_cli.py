@@ -56,9 +56,7 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--smoke", action="store_true", help="do next to nothing of each, to see that it works"
     )
-    parser.add_argument(
-        "--large", action="store_true", help="postgres-rows-*: a million rows, which takes minutes"
-    )
+    parser.add_argument("--large", action="store_true", help="postgres-rows-*: a million rows")
     options = parser.parse_args(arguments)
     known = _cases(options)
     chosen = [case for case in known if case.name.startswith(options.only)]
