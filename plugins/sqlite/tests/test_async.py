@@ -72,7 +72,7 @@ async def taken_up(store):
 
 
 async def test_saves_that_wait_are_written_together(path, notes):
-    """One commit for all of them: they would be a commit each if the group were not made."""
+    """Two commits at most for 51 saves: the first may go ahead of the others, or along with them."""
     commits = []
     async with SQLiteEventStore(path) as store:
         writer = store._database.require_open()
@@ -84,7 +84,7 @@ async def test_saves_that_wait_are_written_together(path, notes):
         await asyncio.sleep(0)
         lock.release()
         await asyncio.gather(first, *others)
-        assert len(commits) == 2
+        assert 1 <= len(commits) <= 2
         assert len(await store.read_log()) == 51
 
 
