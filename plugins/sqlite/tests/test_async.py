@@ -72,7 +72,7 @@ async def taken_up(store):
 
 
 async def test_saves_that_wait_are_written_together(path, notes):
-    """Two commits at most for 51 saves: the first may go ahead of the others, or along with them."""
+    """At most two commits for 51 saves: the first goes ahead of the others, or along with them."""
     commits = []
     async with SQLiteEventStore(path) as store:
         writer = store._database.require_open()
