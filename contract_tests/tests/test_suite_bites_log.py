@@ -13,6 +13,7 @@ from typing import Final
 
 import attrs
 import pytest
+from msgspec.structs import replace
 
 from orchestrix.infrastructure.memory import InMemoryAsyncEventStore
 from orchestrix_contract_tests.contracts.log import LogContract
@@ -38,7 +39,7 @@ class Broken:
 class CountsVersionsFromZero(Store):
     async def read_log(self, after=0, limit=1000, types=None):
         records = await super().read_log(after, limit, types)
-        return [attrs.evolve(record, version=record.version - 1) for record in records]
+        return [replace(record, version=record.version - 1) for record in records]
 
 
 class NumbersBeforeItCommits(Store):
@@ -60,7 +61,7 @@ class NumbersBeforeItCommits(Store):
     async def read_log(self, after=0, limit=1000, types=None):
         await super().read_log(after, limit, types)
         records = await super().read_log(0, 10**6, types)
-        own = [attrs.evolve(r, position=self.positions[r.event.id]) for r in records]
+        own = [replace(r, position=self.positions[r.event.id]) for r in records]
         return sorted((r for r in own if r.position > after), key=lambda r: r.position)[:limit]
 
     async def head(self):
