@@ -16,8 +16,8 @@ __all__ = ["StoredField", "read_struct", "stored_fields", "wire_struct"]
 
 _ALWAYS_WRITTEN = frozenset({"id", "timestamp"})
 _METADATA_PLANS = {
-    "id": _exact.Plan(frozenset({str}), _exact.not_empty),
-    "timestamp": _exact.Plan(frozenset({datetime}), _exact.aware),
+    "id": _exact.Plan(frozenset({str}), _exact.not_empty, usual="{}"),
+    "timestamp": _exact.Plan(frozenset({datetime}), _exact.aware, usual=_exact.IN_UTC),
 }
 
 

@@ -23,7 +23,7 @@ _SCALARS: Mapping[Any, Plan] = {
     bool: Plan(frozenset({bool})),
     bytes: Plan(frozenset({bytes})),
     date: Plan(frozenset({date})),
-    datetime: Plan(frozenset({datetime}), _exact.whole_offset),
+    datetime: Plan(frozenset({datetime}), _exact.whole_offset, usual=_exact.IN_UTC),
     Decimal: Plan(frozenset({Decimal})),
     float: Plan(frozenset({float}), _exact.finite),
     int: Plan(frozenset({int})),

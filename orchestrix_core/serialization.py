@@ -82,10 +82,11 @@ class JSONSerializer:
 
     def codec(self, cls: type[EventT]) -> EventCodec[EventT]:
         """Return the codec of an event class, made at its first use."""
-        codec = self._codecs.get(cls)
-        if codec is None:
+        try:
+            return self._codecs[cls]
+        except KeyError:
             codec = self._codecs[cls] = EventCodec(cls, self._planner, self._converter)
-        return codec
+            return codec
 
     def encode(self, event: Event) -> bytes:
         """Return the event's document; `SerializationError` names the field that has none."""
