@@ -7,8 +7,7 @@ import logging
 import os
 from collections.abc import AsyncGenerator, Collection, Sequence
 from dataclasses import dataclass, field
-from types import TracebackType
-from typing import Final, NoReturn, Self
+from typing import Final, NoReturn
 
 from orchestrix.infrastructure.postgres._config import Payload, PostgreSQLConfig
 from orchestrix.infrastructure.postgres._errors import ConnectionLostError
@@ -24,6 +23,7 @@ from orchestrix_core import (
     StreamWrite,
 )
 from orchestrix_core.secrets import mask
+from orchestrix_core.stores import AsyncLifecycle
 
 __all__ = ["PostgreSQLEventStore"]
 
@@ -41,7 +41,7 @@ class _Opening:
 
 
 @dataclass(frozen=True)
-class PostgreSQLEventStore:
+class PostgreSQLEventStore(AsyncLifecycle):
     """
     An event store in a PostgreSQL database, for any number of processes.
 
@@ -106,18 +106,6 @@ class PostgreSQLEventStore:
         async with opening.lock:
             if session is not None:
                 await session.close()
-
-    async def __aenter__(self) -> Self:
-        await self.initialize()
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        await self.close()
 
     def _opened(self) -> Session:
         session = self._opening.session
