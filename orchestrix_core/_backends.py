@@ -19,7 +19,16 @@ from orchestrix_core.secrets import mask
 from orchestrix_core.serialization import Serializer
 from orchestrix_core.stores import ASYNC, CAPABILITIES
 
-__all__ = ["chosen", "create", "event_store", "message_bus", "opened", "ping", "require"]
+__all__ = [
+    "chosen",
+    "create",
+    "event_store",
+    "message_bus",
+    "observers",
+    "opened",
+    "ping",
+    "require",
+]
 
 
 def chosen(
@@ -46,6 +55,13 @@ def message_bus(configuration: Configuration, registry: PluginRegistry) -> Insta
     if row is None and DEFAULT_BUS in registry.names("message_bus"):
         return registry.installed("message_bus", DEFAULT_BUS)
     return row
+
+
+def observers(configuration: Configuration, registry: PluginRegistry) -> list[InstalledBackend]:
+    """Return the chosen backends that watch the others: tracing, then metrics."""
+    kinds: tuple[Kind, ...] = ("tracing", "metrics")
+    rows = (chosen(configuration, registry, kind) for kind in kinds)
+    return [row for row in rows if row is not None]
 
 
 def require(backend: Backend, wanted: Collection[str]) -> None:

@@ -8,13 +8,12 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
-from orchestrix_core._backends import chosen, create, event_store, message_bus, opened, require
+from orchestrix_core._backends import create, event_store, message_bus, observers, opened, require
 from orchestrix_core._providers import DEFAULT_BUS
 from orchestrix_core.aggregates import AggregateRoot, Repository
 from orchestrix_core.buses import AsyncMessageBus
 from orchestrix_core.configuration import Configuration
 from orchestrix_core.errors import OrchestrixError
-from orchestrix_core.hookspecs import Kind
 from orchestrix_core.instrumentation import NO_INSTRUMENTATION, Instrumentation, compose
 from orchestrix_core.messages import Message
 from orchestrix_core.plugins import PluginRegistry
@@ -104,11 +103,7 @@ class Orchestrix:
         serializer: Serializer | None,
     ) -> Self:
         hooked = plugins.instrumentation(configuration.document.table)
-        observers = [
-            create(configuration, row.backend)
-            for kind in _OBSERVERS
-            if (row := chosen(configuration, plugins, kind))
-        ]
+        watching = [create(configuration, row.backend) for row in observers(configuration, plugins)]
         store = event_store(configuration, plugins).backend
         require(store, {*configuration.requires, *requires})
         bus = message_bus(configuration, plugins)
@@ -118,10 +113,10 @@ class Orchestrix:
             store=create(configuration, store, serializer),
             bus=None if bus is None else create(configuration, bus.backend),
             instrumentation=compose(
-                *hooked, *(part for part in observers if isinstance(part, Instrumentation))
+                *hooked, *(part for part in watching if isinstance(part, Instrumentation))
             ),
             registry=plugins,
-            observers=observers,
+            observers=watching,
         )
 
     async def __aenter__(self) -> Self:
@@ -166,6 +161,3 @@ class Orchestrix:
     def repository(self, aggregate: type[A], *, snapshot_every: int | None = None) -> Repository[A]:
         """Return what loads and saves aggregates of this class in the application's store."""
         return Repository(self.store, aggregate, snapshot_every=snapshot_every)
-
-
-_OBSERVERS: tuple[Kind, ...] = ("tracing", "metrics")

@@ -10,17 +10,15 @@ from typing import Any
 import attrs
 import typer
 
-from orchestrix_core._backends import chosen, create, event_store, message_bus, opened, ping
+from orchestrix_core._backends import create, event_store, message_bus, observers, opened, ping
 from orchestrix_core.cli._output import print_json, print_table
 from orchestrix_core.cli._plugins import errors_document, print_errors
 from orchestrix_core.cli._session import JsonOption, Session, run, session_of
-from orchestrix_core.hookspecs import Kind
 from orchestrix_core.plugins import InstalledBackend
 from orchestrix_core.secrets import mask
 
 __all__ = ["add_to"]
 
-_OBSERVERS: tuple[Kind, ...] = ("tracing", "metrics")
 _PATIENCE = 10.0  # seconds for a backend to open and answer; a dead host must not hang the doctor
 
 
@@ -64,8 +62,9 @@ def _in_use(session: Session) -> Iterator[InstalledBackend]:
     """Yield the backends of the application; what is not installed is an error by itself."""
     yield event_store(session.configuration, session.registry)
     bus = message_bus(session.configuration, session.registry)
-    observers = [chosen(session.configuration, session.registry, kind) for kind in _OBSERVERS]
-    yield from (row for row in (bus, *observers) if row is not None)
+    if bus is not None:
+        yield bus
+    yield from observers(session.configuration, session.registry)
 
 
 async def _examine(session: Session, rows: list[InstalledBackend]) -> list[Health]:
