@@ -9,7 +9,8 @@ from orchestrix_core.aggregates import AggregateRoot, Repository, when
 from orchestrix_core.application import Orchestrix
 from orchestrix_core.buses import AsyncMessageBus, MessageBus
 from orchestrix_core.configuration import Configuration
-from orchestrix_core.context import current_trace_id, handling, use_trace
+from orchestrix_core.context import current_trace_id, current_traceparent, handling, use_trace
+from orchestrix_core.documents import AsyncDocumentStore, Document, Transaction
 from orchestrix_core.errors import (
     AmbiguousMessageType,
     BackendNotFoundError,
@@ -19,6 +20,7 @@ from orchestrix_core.errors import (
     MissingCapabilityError,
     OrchestrixError,
     PluginLoadError,
+    RevisionConflictError,
     SerializationError,
     StorageError,
     StoreClosedError,
@@ -40,6 +42,7 @@ __all__ = [
     "NO_INSTRUMENTATION",
     "AggregateRoot",
     "AmbiguousMessageType",
+    "AsyncDocumentStore",
     "AsyncEventLog",
     "AsyncEventStore",
     "AsyncMessageBus",
@@ -50,6 +53,7 @@ __all__ = [
     "Configuration",
     "ConfigurationError",
     "ContractSubject",
+    "Document",
     "DuplicateEventError",
     "Event",
     "EventLog",
@@ -68,6 +72,7 @@ __all__ = [
     "RawEvent",
     "RecordedEvent",
     "Repository",
+    "RevisionConflictError",
     "Secret",
     "SerializationError",
     "Serializer",
@@ -76,10 +81,12 @@ __all__ = [
     "StoreClosedError",
     "StreamInfo",
     "StreamWrite",
+    "Transaction",
     "UnknownMessageType",
     "UpcastingError",
     "compose",
     "current_trace_id",
+    "current_traceparent",
     "decode_stored",
     "default_registry",
     "handling",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from contextlib import AsyncExitStack
 from pathlib import Path
 from types import TracebackType
@@ -10,6 +10,7 @@ from typing import Any, Self, TypeVar
 
 from orchestrix_core._backends import create, event_store, message_bus, observers, opened, require
 from orchestrix_core._providers import DEFAULT_BUS
+from orchestrix_core._watching import about, watched
 from orchestrix_core.aggregates import AggregateRoot, Repository
 from orchestrix_core.buses import AsyncMessageBus
 from orchestrix_core.configuration import Configuration
@@ -49,14 +50,15 @@ class Orchestrix:
         instrumentation: Instrumentation = NO_INSTRUMENTATION,
         registry: PluginRegistry | None = None,
         observers: Collection[Any] = (),
+        backend: str | None = None,
     ) -> None:
         """
         Put an application together by hand; `from_config` is the usual way.
 
         `registry` names the plugins to tell of start and end. `observers` are further backends
-        (tracing, metrics) to open first and close last.
+        (tracing, metrics) to open first and close last. `backend` is what they call the store.
         """
-        self.store = store
+        self.store = watched(store, instrumentation, backend or type(store).__name__)
         self._bus = bus
         self.instrumentation = instrumentation
         self._registry = registry or PluginRegistry()
@@ -117,6 +119,7 @@ class Orchestrix:
             ),
             registry=plugins,
             observers=watching,
+            backend=store.name,
         )
 
     async def __aenter__(self) -> Self:
@@ -154,8 +157,7 @@ class Orchestrix:
 
     async def publish(self, message: Message) -> None:
         """Give `message` to every handler that subscribed to its type on the bus."""
-        attributes: Mapping[str, str] = {"message_type": message.type}
-        with self.instrumentation.operation("publish", attributes):
+        with self.instrumentation.operation("publish", about(message)):
             await self.bus.publish(message)
 
     def repository(self, aggregate: type[A], *, snapshot_every: int | None = None) -> Repository[A]:

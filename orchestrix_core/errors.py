@@ -16,6 +16,7 @@ __all__ = [
     "MissingCapabilityError",
     "OrchestrixError",
     "PluginLoadError",
+    "RevisionConflictError",
     "SerializationError",
     "StorageError",
     "StoreClosedError",
@@ -56,6 +57,23 @@ class DuplicateEventError(OrchestrixError):
         return (
             f"event id {self.event_id!r}, appended to stream {self.aggregate_id!r}, is stored "
             "already: only the very same save, with the same expected_version, may be repeated"
+        )
+
+
+class RevisionConflictError(OrchestrixError):
+    """A document is not at the revision that the caller expected; nothing was written."""
+
+    def __init__(self, collection: str, key: str, expected: int, actual: int) -> None:
+        self.collection = collection
+        self.key = key
+        self.expected = expected
+        self.actual = actual
+        super().__init__(collection, key, expected, actual)
+
+    def __str__(self) -> str:
+        return (
+            f"document {self.key!r} of {self.collection!r} is at revision {self.actual}, "
+            f"not {self.expected}: read it again and decide anew"
         )
 
 

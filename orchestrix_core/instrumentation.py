@@ -13,14 +13,28 @@ from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from typing import Any, Final, Literal, Protocol, TypeAlias, runtime_checkable
 
-__all__ = ["NO_INSTRUMENTATION", "Instrumentation", "Operation", "compose"]
+__all__ = ["NO_INSTRUMENTATION", "Gauge", "Instrumentation", "Operation", "compose"]
 
 _log = logging.getLogger(__name__)
 
 Operation: TypeAlias = Literal[
     "publish", "handle_command", "load_aggregate", "storage", "update_projection", "execute_saga"
 ]
-"""What is watched; `attributes` say which message type, aggregate type or storage operation."""
+"""
+What is watched, and the attributes that say which one (left out where there is none).
+
+- `publish`, `handle_command`: message_type, message_id, aggregate_id.
+- `load_aggregate`: aggregate_type, aggregate_id.
+- `storage`: operation (append, load, load_by_trace, save_snapshot, load_snapshot, read_log, head,
+  read_document, transaction), backend, aggregate_id.
+- `update_projection`: projection, message_type, message_id.
+- `execute_saga`: saga, saga_id, message_type, message_id.
+
+Where the message that is handled came with one, `traceparent` is the span it was made in.
+"""
+
+Gauge: TypeAlias = Literal["projection_lag", "aggregates_in_memory"]
+"""What is reported: events behind, of a `projection`; aggregates cached, of an `aggregate_type`."""
 
 
 @runtime_checkable
@@ -33,6 +47,9 @@ class Instrumentation(Protocol):
         """Return a context manager, entered just before the operation and left just after."""
         ...
 
+    def record(self, name: Gauge, value: float, attributes: Mapping[str, str]) -> None:
+        """Take note of the present value of a gauge; one that does not care does nothing."""
+
 
 class _NoInstrumentation:
     """Watches nothing."""
@@ -43,6 +60,9 @@ class _NoInstrumentation:
         self, name: Operation, attributes: Mapping[str, str]
     ) -> AbstractContextManager[Any]:
         return self._nothing
+
+    def record(self, name: Gauge, value: float, attributes: Mapping[str, str]) -> None:
+        pass
 
 
 NO_INSTRUMENTATION: Final[Instrumentation] = _NoInstrumentation()
@@ -61,6 +81,13 @@ class _Composite:
             for part in self._parts:
                 self._enter(stack, part, name, attributes)
             yield
+
+    def record(self, name: Gauge, value: float, attributes: Mapping[str, str]) -> None:
+        for part in self._parts:
+            try:
+                part.record(name, value, attributes)
+            except Exception:
+                self._report(part)
 
     def _enter(
         self,

@@ -15,7 +15,12 @@ import attrs
 import uuid_utils
 
 from orchestrix_core import _definition
-from orchestrix_core.context import current_trace_id, inherited_causation, inherited_correlation
+from orchestrix_core.context import (
+    current_trace_id,
+    current_traceparent,
+    inherited_causation,
+    inherited_correlation,
+)
 from orchestrix_core.registry import MessageRegistry, default_registry
 
 __all__ = ["METADATA", "Command", "Event", "Message", "RawEvent", "stored_as"]
@@ -64,6 +69,7 @@ class Message(_Fields):
         correlation_id: shared by all messages of one conversation; inherited while handling.
         causation_id: id of the message whose handler made this one.
         trace_id: 32 hex digits of the W3C trace; inherited, or taken from the active trace.
+        traceparent: the span it was made in, as a W3C header; None where no tracing is on.
     """
 
     __message_type__: ClassVar[str] = "Message"
@@ -82,6 +88,7 @@ class Message(_Fields):
     correlation_id: str | None = attrs.field(factory=inherited_correlation)
     causation_id: str | None = attrs.field(factory=inherited_causation)
     trace_id: str | None = attrs.field(factory=current_trace_id)
+    traceparent: str | None = attrs.field(factory=current_traceparent)
 
     def __init_subclass__(
         cls,

@@ -19,11 +19,13 @@ from orchestrix_core.records import RecordedEvent, Snapshot, StreamInfo, StreamW
 __all__ = [
     "ASYNC",
     "CAPABILITIES",
+    "DOCUMENTS",
     "GLOBAL_LOG",
     "MULTI_PROCESS",
     "MULTI_STREAM",
     "NOTIFY",
     "PERSISTENT",
+    "SQL",
     "SYNC",
     "AsyncEventLog",
     "AsyncEventStore",
@@ -45,13 +47,17 @@ NOTIFY: Final = "notify"
 """`subscribe` is woken by a commit rather than by polling alone."""
 MULTI_PROCESS: Final = "multi_process"
 """Several processes may use one store at a time."""
+DOCUMENTS: Final = "documents"
+"""Documents are kept beside the events and changed together with them (`AsyncDocumentStore`)."""
+SQL: Final = "sql"
+"""Transactions run SQL of the application's own (`SQLTransaction`)."""
 SYNC: Final = "sync"
 """The methods are plain functions."""
 ASYNC: Final = "async"
 """The methods are coroutine functions."""
 
 CAPABILITIES: Final = frozenset(
-    {PERSISTENT, GLOBAL_LOG, MULTI_STREAM, NOTIFY, MULTI_PROCESS, SYNC, ASYNC}
+    {PERSISTENT, GLOBAL_LOG, MULTI_STREAM, NOTIFY, MULTI_PROCESS, DOCUMENTS, SQL, SYNC, ASYNC}
 )
 """Every capability that a backend may declare."""
 

@@ -7,6 +7,7 @@ Backend authors call these first; nothing has been touched when one of them rais
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
+from datetime import datetime
 from typing import Any, NoReturn
 
 import msgspec
@@ -18,12 +19,14 @@ from orchestrix_core.records import Snapshot, StreamWrite
 
 __all__ = [
     "check_append",
+    "check_due",
     "check_id",
     "check_range",
     "check_snapshot",
     "check_types",
     "check_writes",
     "decode_state",
+    "encode_body",
     "encode_state",
 ]
 
@@ -140,18 +143,30 @@ def check_snapshot(snapshot: Any) -> None:
 
 def encode_state(snapshot: Snapshot) -> bytes:
     """Return a snapshot's state as JSON; `SerializationError` names what JSON cannot hold."""
-    if type(snapshot.state) is not dict:
-        reason = f"must be a dict, not {type(snapshot.state).__name__}"
-        raise SerializationError("snapshot.state", reason)
+    return encode_body(snapshot.state, "snapshot.state")
+
+
+def encode_body(value: Any, argument: str = "body") -> bytes:
+    """Return a dict as a JSON object; `SerializationError` names the place of what JSON lacks."""
+    if type(value) is not dict:
+        raise SerializationError(argument, f"must be a dict, not {type(value).__name__}")
     try:
-        json_value(snapshot.state)
-        return msgspec.json.encode(snapshot.state)
+        json_value(value)
+        return msgspec.json.encode(value)
     except SerializationError as error:
-        raise SerializationError(f"snapshot.state{error.path}", error.reason) from None
+        raise SerializationError(f"{argument}{error.path}", error.reason) from None
     except (TypeError, ValueError) as error:
-        raise SerializationError("snapshot.state", str(error)) from error
+        raise SerializationError(argument, str(error)) from error
 
 
 def decode_state(state: bytes) -> dict[str, Any]:
-    """Return the state that `encode_state` wrote."""
+    """Return what `encode_state` or `encode_body` wrote."""
     return msgspec.json.decode(state, type=dict[str, Any])
+
+
+def check_due(due: Any) -> datetime | None:
+    """Return when a document is due, if it is: a datetime with a time zone, or None."""
+    if due is not None and (not isinstance(due, datetime) or due.utcoffset() is None):
+        msg = f"due must be a datetime with a time zone, not {due!r}"
+        raise (ValueError if isinstance(due, datetime) else TypeError)(msg)
+    return due

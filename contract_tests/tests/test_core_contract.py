@@ -13,7 +13,7 @@ from orchestrix_core import (
     JSONSerializer,
     compose,
 )
-from orchestrix_core.instrumentation import Operation
+from orchestrix_core.instrumentation import Gauge, Operation
 
 
 class Recorder:
@@ -29,6 +29,9 @@ class Recorder:
             yield
         finally:
             self.notes.append(f"end {name}")
+
+    def record(self, name: Gauge, value: float, attributes: Mapping[str, str]) -> None:
+        self.notes.append(f"{name} {value}")
 
 
 def watcher(name: str, watch: Instrumentation) -> ContractSubject:

@@ -91,14 +91,19 @@ def test_broken_serializer_is_caught(
     assert test in run_contract(SerializerContract, serializer, *options)["failed"]
 
 
-class Swallows:
+class Watches:
+    def record(self, name, value, attributes):
+        pass
+
+
+class Swallows(Watches):
     @contextmanager
     def operation(self, name, attributes):
         with suppress(BaseException):
             yield
 
 
-class Wraps:
+class Wraps(Watches):
     @contextmanager
     def operation(self, name, attributes):
         try:
@@ -107,7 +112,7 @@ class Wraps:
             raise RuntimeError(name) from error
 
 
-class HasOneManagerForAll:
+class HasOneManagerForAll(Watches):
     def __init__(self) -> None:
         self.manager = self.watch()
 
@@ -119,7 +124,7 @@ class HasOneManagerForAll:
         return self.manager
 
 
-class KeepsAStackForAllTasks:
+class KeepsAStackForAllTasks(Watches):
     def __init__(self) -> None:
         self.stack: list[object] = []
 
@@ -134,11 +139,20 @@ class KeepsAStackForAllTasks:
                 raise RuntimeError("operations must end in the reverse order of their beginning")
 
 
-class NeedsAnAttribute:
+class NeedsAnAttribute(Watches):
     @contextmanager
     def operation(self, name, attributes):
         attributes["message_type"]
         yield
+
+
+class NeedsToKnowTheGauge(Watches):
+    @contextmanager
+    def operation(self, name, attributes):
+        yield
+
+    def record(self, name, value, attributes):
+        attributes["projection"]
 
 
 INSTRUMENTATIONS: Final = [
@@ -147,6 +161,7 @@ INSTRUMENTATIONS: Final = [
     (HasOneManagerForAll, "test_operations_may_be_repeated"),
     (KeepsAStackForAllTasks, "test_operations_overlap_in_tasks"),
     (NeedsAnAttribute, "test_any_attributes_will_do"),
+    (NeedsToKnowTheGauge, "test_gauges_take_any_value"),
 ]
 
 

@@ -53,6 +53,15 @@ class Recorder:
         self._note(f"{name} {attributes}")
         yield
 
+    def record(self, name, value, attributes):
+        self._note(f"{name} {value} {attributes}")
+
+    async def ping(self):
+        return True
+
+    async def save(self, aggregate_id, events, expected_version=None):
+        self._note("save")
+
     async def publish(self, message):
         self._note("publish")
 
@@ -157,12 +166,22 @@ async def test_an_application_that_fails_is_closed_and_its_error_comes_through(m
     assert plugin.calls[-1] == "tracer.close"
 
 
-async def test_every_instrumentation_watches_a_publication(make):
+async def test_every_instrumentation_watches_the_store(make):
     plugin = Plugin()
     async with make(plugin=plugin) as app:
-        await app.publish(TicketOpened(title="x"))
+        await app.store.save("T-1", [TicketOpened(title="x")])
+    at = plugin.calls.index("store.save")
+    watched = "storage {'operation': 'append', 'backend': 'store', 'aggregate_id': 'T-1'}"
+    assert plugin.calls[at - 2 : at] == [f"tracer.{watched}", f"meter.{watched}"]
+
+
+async def test_every_instrumentation_watches_a_publication(make):
+    plugin = Plugin()
+    ticket = TicketOpened(title="x")
+    async with make(plugin=plugin) as app:
+        await app.publish(ticket)
     at = plugin.calls.index("bus.publish")
-    watched = "publish {'message_type': 'TicketOpened'}"
+    watched = f"publish {{'message_type': 'TicketOpened', 'message_id': '{ticket.id}'}}"
     assert plugin.calls[at - 2 : at] == [f"tracer.{watched}", f"meter.{watched}"]
 
 

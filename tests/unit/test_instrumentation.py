@@ -26,6 +26,9 @@ class Recorder:
         finally:
             self.seen.append((self.name, "exit"))
 
+    def record(self, name, value, attributes):
+        self.seen.append((self.name, name, value, dict(attributes)))
+
 
 class Broken:
     """Fails where it is told to."""
@@ -37,6 +40,9 @@ class Broken:
         if self.where == "operation":
             raise RuntimeError("broken")
         return self
+
+    def record(self, name, value, attributes):
+        raise RuntimeError("broken")
 
     def __enter__(self):
         if self.where == "enter":
@@ -106,3 +112,13 @@ def test_operations_nest():
     with outer, suppress(ValueError), inner:
         raise ValueError
     assert [entry[1] for entry in seen] == ["enter", "enter", "ValueError", "exit", "exit"]
+
+
+def test_gauges_reach_every_part_past_a_broken_one(caplog):
+    seen = []
+    watched = compose(Recorder("a", seen), Broken("nowhere"), Recorder("b", seen))
+    watched.record("projection_lag", 3, {"projection": "totals"})
+    expected = ("projection_lag", 3, {"projection": "totals"})
+    assert seen == [("a", *expected), ("b", *expected)]
+    assert len(caplog.records) == 1
+    NO_INSTRUMENTATION.record("projection_lag", 3, {})

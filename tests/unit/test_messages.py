@@ -297,6 +297,30 @@ def test_an_active_trace_gives_the_trace_id():
     assert Placed().trace_id is None
 
 
+SPAN = f"00-{TRACE}-00f067aa0ba902b7-01"
+
+
+def test_an_active_span_gives_the_traceparent():
+    assert Placed().traceparent is None
+    with use_trace(TRACE, SPAN):
+        assert Placed().traceparent == SPAN
+        with use_trace("f" * 32):  # another trace, without a span: not the outer one's
+            assert Placed().traceparent is None
+
+
+def test_a_message_made_while_handling_goes_on_from_the_same_span():
+    with handling(Place(trace_id=TRACE, traceparent=SPAN)):
+        assert (Placed().trace_id, Placed().traceparent) == (TRACE, SPAN)
+
+
+@pytest.mark.parametrize(
+    "traceparent", ["", "x", SPAN.replace("4", "5", 1), SPAN[:-1], SPAN + "0", "01" + SPAN[2:]]
+)
+def test_a_traceparent_is_a_header_of_the_same_trace(traceparent):
+    with pytest.raises(ValueError, match="W3C header"), use_trace(TRACE, traceparent):
+        pass
+
+
 @pytest.mark.parametrize("trace_id", ["", "0" * 32, "g" * 32, "A" * 32, "a" * 31])
 def test_a_trace_id_is_32_hex_digits(trace_id):
     with pytest.raises(ValueError, match="32 lower-case hex digits"), use_trace(trace_id):

@@ -11,7 +11,7 @@ import pytest
 
 from orchestrix_contract_tests.contracts._base import Contract
 from orchestrix_core import ContractSubject, Instrumentation
-from orchestrix_core.instrumentation import Operation
+from orchestrix_core.instrumentation import Gauge, Operation
 
 __all__ = ["InstrumentationContract"]
 
@@ -32,7 +32,7 @@ class InstrumentationContract(Contract):
         return made
 
     def test_it_is_an_instrumentation(self, watch: Instrumentation) -> None:
-        """Section 8: it has the one method of the protocol."""
+        """Section 8: it has the methods of the protocol."""
         assert isinstance(watch, Instrumentation)
 
     @every_operation
@@ -74,6 +74,13 @@ class InstrumentationContract(Contract):
             raise failure
         assert caught.value is failure
         assert caught.value.__cause__ is None
+
+    @pytest.mark.parametrize("name", get_args(Gauge))
+    @pytest.mark.parametrize("value", [0, 3, 2.5, 1e300])
+    def test_gauges_take_any_value(self, watch: Instrumentation, name: Gauge, value: float) -> None:
+        """Section 8: a gauge is recorded, or not cared for, without an error."""
+        assert watch.record(name, value, {"projection": "p", "aggregate_type": "a"}) is None  # type: ignore[func-returns-value]
+        assert watch.record(name, value, {}) is None  # type: ignore[func-returns-value]
 
     def test_operations_nest(self, watch: Instrumentation) -> None:
         """Section 8: an operation inside another, also of the same name, and after a failure."""
