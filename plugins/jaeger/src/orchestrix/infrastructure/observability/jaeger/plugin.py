@@ -1,0 +1,39 @@
+"""The hooks of this distribution."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+
+from orchestrix.infrastructure.observability.jaeger._config import JaegerConfig
+from orchestrix.infrastructure.observability.jaeger._instrumentation import JaegerInstrumentation
+from orchestrix_core import Backend, ContractSubject, hookimpl
+
+__all__ = ["orchestrix_backends", "orchestrix_contract_subjects"]
+
+
+def _create(config: JaegerConfig) -> JaegerInstrumentation:
+    return JaegerInstrumentation(config)
+
+
+def _create_subject(directory: Path) -> JaegerInstrumentation:
+    """Keep the spans in memory, where the suite can look at them."""
+    config = JaegerConfig(service_name="contract")
+    return JaegerInstrumentation(config, exporter=InMemorySpanExporter())
+
+
+@hookimpl
+def orchestrix_backends() -> list[Backend]:
+    """Offer tracing, which an application chooses by `tracing.use = "jaeger"`."""
+    return [Backend(kind="tracing", name="jaeger", config=JaegerConfig, create=_create)]
+
+
+@hookimpl
+def orchestrix_contract_subjects() -> list[ContractSubject]:
+    """Offer the tracer to the contract suite."""
+    return [
+        ContractSubject(
+            kind="tracing", name="jaeger", create=_create_subject, capabilities=frozenset()
+        )
+    ]
