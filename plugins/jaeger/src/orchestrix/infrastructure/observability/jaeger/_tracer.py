@@ -18,7 +18,7 @@ from opentelemetry.util.types import AttributeValue
 
 from orchestrix.infrastructure.observability.jaeger import _conventions as conventions
 from orchestrix.infrastructure.observability.jaeger._agent import AgentExporter
-from orchestrix.infrastructure.observability.jaeger._bounded import within
+from orchestrix.infrastructure.observability.jaeger._bounded import Prepared, within
 from orchestrix.infrastructure.observability.jaeger._config import TracingConfig
 from orchestrix.infrastructure.observability.jaeger._conventions import Described
 from orchestrix.infrastructure.observability.jaeger._guarded import GuardedExporter
@@ -68,6 +68,7 @@ class JaegerTracer:
             )
         )
         self.tracer = self.provider.get_tracer(SCOPE, version("orchestrix-jaeger"))
+        self._shut_down = Prepared(self.provider.shutdown)
         self._closing = threading.Lock()
         self._closed = False
         atexit.register(self.close)
@@ -152,7 +153,7 @@ class JaegerTracer:
         with self._closing:
             if not self._closed:
                 self._closed = True
-                within(self.config.shutdown_timeout, self.provider.shutdown)
+                self._shut_down.within(self.config.shutdown_timeout)
         atexit.unregister(self.close)
 
     shutdown = close

@@ -1,0 +1,121 @@
+"""What a Jaeger agent receives, decoded by Thrift's own protocol and the generated types."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from time import monotonic
+from typing import Any
+
+import attrs
+from opentelemetry.exporter.jaeger.thrift.gen.agent import Agent as Calls
+from thrift.protocol.TCompactProtocol import TCompactProtocol
+from thrift.Thrift import TMessageType
+from thrift.transport.TTransport import TMemoryBuffer
+
+PATIENCE = 30.0
+
+
+@attrs.frozen
+class Received:
+    """A span as it arrived."""
+
+    service: str
+    name: str
+    trace_id: str
+    span_id: str
+    parent_id: str | None
+    links: tuple[tuple[str, str], ...]
+    tags: dict[str, Any]
+    logs: tuple[dict[str, Any], ...]
+    duration: int  # microseconds
+
+
+class Agent:
+    """A UDP port; the spans that arrive there."""
+
+    def __init__(self, opened: socket.socket) -> None:
+        self._socket = opened
+        self.port = opened.getsockname()[1]
+        self.sizes: list[int] = []
+        self.spans: list[Received] = []
+
+    def receive(self) -> list[Received]:
+        """Return the spans of the next datagram."""
+        self._socket.settimeout(PATIENCE)
+        datagram = self._socket.recv(70_000)
+        self.sizes.append(len(datagram))
+        found = decoded(datagram)
+        self.spans += found
+        return found
+
+    def until(self, enough: Callable[[list[Received]], bool]) -> list[Received]:
+        """Receive until what has come is enough."""
+        deadline = monotonic() + PATIENCE
+        while not enough(self.spans):
+            assert monotonic() < deadline, self.spans
+            self.receive()
+        return self.spans
+
+    def count(self, number: int) -> list[Received]:
+        """Receive until so many spans have come."""
+        return self.until(lambda spans: len(spans) >= number)
+
+    def by_name(self) -> dict[str, Received]:
+        return {span.name: span for span in self.spans}
+
+
+@contextmanager
+def agent() -> Iterator[Agent]:
+    """Listen on a free port of this machine."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as opened:
+        opened.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_000_000)
+        opened.bind(("127.0.0.1", 0))
+        yield Agent(opened)
+
+
+def closed_port() -> int:
+    """Return a port that nobody listens on."""
+    with agent() as gone:
+        return int(gone.port)
+
+
+def decoded(datagram: bytes) -> list[Received]:
+    protocol = TCompactProtocol(TMemoryBuffer(datagram))
+    name, kind, _ = protocol.readMessageBegin()
+    assert (name, kind) == ("emitBatch", TMessageType.ONEWAY)
+    call = Calls.emitBatch_args()
+    call.read(protocol)
+    protocol.readMessageEnd()
+    service = call.batch.process.serviceName
+    return [_received(service, span) for span in call.batch.spans]
+
+
+def _received(service: str, span: Any) -> Received:
+    return Received(
+        service=service,
+        name=span.operationName,
+        trace_id=_hex(span.traceIdHigh) + _hex(span.traceIdLow),
+        span_id=_hex(span.spanId),
+        parent_id=_hex(span.parentSpanId) if span.parentSpanId else None,
+        links=tuple(
+            (_hex(link.traceIdHigh) + _hex(link.traceIdLow), _hex(link.spanId))
+            for link in span.references or ()
+        ),
+        tags=_values(span.tags),
+        logs=tuple(_values(log.fields) for log in span.logs or ()),
+        duration=span.duration,
+    )
+
+
+def _hex(number: int) -> str:
+    return f"{number & 0xFFFFFFFFFFFFFFFF:016x}"
+
+
+def _values(tags: Any) -> dict[str, Any]:
+    return {tag.key: _value(tag) for tag in tags or ()}
+
+
+def _value(tag: Any) -> Any:
+    return (tag.vStr, tag.vDouble, tag.vBool, tag.vLong)[tag.vType]
