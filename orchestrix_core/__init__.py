@@ -5,7 +5,16 @@ This package holds what applications and plugins share: messages, their serializ
 that backends implement, the plugin registry, the configuration and the command line.
 """
 
-from orchestrix_core.aggregates import AggregateRoot, Repository, when
+from orchestrix_core.aggregates import (
+    AggregateRoot,
+    CannotSaveError,
+    Decided,
+    Decider,
+    Repository,
+    SyncRepository,
+    UnhandledEventError,
+    when,
+)
 from orchestrix_core.application import Orchestrix
 from orchestrix_core.buses import AsyncMessageBus, MessageBus
 from orchestrix_core.configuration import Configuration
@@ -48,11 +57,14 @@ __all__ = [
     "AsyncMessageBus",
     "Backend",
     "BackendNotFoundError",
+    "CannotSaveError",
     "Command",
     "ConcurrencyError",
     "Configuration",
     "ConfigurationError",
     "ContractSubject",
+    "Decided",
+    "Decider",
     "Document",
     "DuplicateEventError",
     "Event",
@@ -81,7 +93,9 @@ __all__ = [
     "StoreClosedError",
     "StreamInfo",
     "StreamWrite",
+    "SyncRepository",
     "Transaction",
+    "UnhandledEventError",
     "UnknownMessageType",
     "UpcastingError",
     "compose",
