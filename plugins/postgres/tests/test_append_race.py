@@ -10,10 +10,11 @@ import pytest
 
 from orchestrix.infrastructure.postgres import PostgreSQLEventStore
 from orchestrix.infrastructure.postgres._append import StreamAppend, arguments, one_event, rows_of
-from orchestrix.infrastructure.postgres._sql import QUERIES, SCHEMA, fill
+from orchestrix.infrastructure.postgres._sql import QUERIES, fill
 from orchestrix_core import ConcurrencyError, JSONSerializer, StorageError
 
 from ._conditions import PATIENCE, observe, until
+from ._functions import replace_functions
 
 APPEND = fill(QUERIES["append"], "public", "json")
 APPEND_ONE = fill(QUERIES["append_one"], "public", "json")
@@ -41,7 +42,7 @@ class Transaction:
         rows = rows_of(JSONSerializer(), events, "json")
         appends = [[StreamAppend(stream, expected, rows)]]
         if event := one_event(appends):
-            return await self._connection.fetchval(APPEND_ONE, *event)
+            return await self._connection.fetchval(APPEND_ONE, *event) is None
         return await self._connection.fetch(APPEND, *arguments(appends, careful=False)) == []
 
     async def commit(self):
@@ -107,11 +108,11 @@ async def test_a_late_commit_is_read_once_and_in_order(dsn, notes):
 
 async def test_positions_drawn_without_the_lock_would_lose_an_event(dsn, notes):
     """The scenario above is one that loses events, if nothing is done about it."""
-    await _replace_functions(
+    await replace_functions(
         dsn,
-        "CREATE SEQUENCE numbers",
         (LOCK, "    PERFORM concat("),
         ("coalesce((SELECT e.position", "nextval('numbers') + 0 * coalesce((SELECT e.position"),
+        first="CREATE SEQUENCE numbers",
     )
     assert await commit_in_opposite_order(dsn, notes) == ["late"]
 
@@ -187,9 +188,8 @@ async def test_one_call_is_enough_for_who_waited(dsn, notes, number):
 @pytest.mark.parametrize("number", [1, 2])
 async def test_versions_read_before_the_lock_would_be_stale(dsn, notes, number):
     """The scenario above is one that fails, if the versions are looked at before the wait."""
-    await _replace_functions(
+    await replace_functions(
         dsn,
-        "SELECT 1",
         ("AS $$\nBEGIN", "AS $$\nDECLARE\n    known boolean;\nBEGIN"),
         ("AS $$\nDECLARE\n    head", "AS $$\nDECLARE\n    known boolean;\n    head"),
         (LOCK, f"    known := EXISTS (SELECT FROM events);\n{LOCK}"),
@@ -197,19 +197,6 @@ async def test_versions_read_before_the_lock_would_be_stale(dsn, notes, number):
     )
     with pytest.raises(asyncpg.UniqueViolationError, match="events_aggregate_id_version_key"):
         await append_behind_a_commit(dsn, notes, number)
-
-
-async def _replace_functions(dsn, first, *changes):
-    """Put broken variants in the place of the functions that append."""
-    script = fill(SCHEMA, "public", "json")
-    functions = script[script.index('CREATE FUNCTION "public".orchestrix_append_one') :]
-    for old, new in changes:
-        assert old in functions
-        functions = functions.replace(old, new)
-    connection = await asyncpg.connect(dsn)
-    await connection.execute(first)
-    await connection.execute(functions.replace("CREATE FUNCTION", "CREATE OR REPLACE FUNCTION"))
-    await connection.close()
 
 
 async def test_a_version_gap_is_refused(dsn, notes):

@@ -18,7 +18,7 @@ SIZE = 3
 @pytest.fixture
 async def store(dsn):
     async with PostgreSQLEventStore(
-        dsn, pool_min_size=1, pool_max_size=SIZE, pool_timeout=2.0
+        dsn, pool_min_size=1, pool_max_size=SIZE, pool_timeout=PATIENCE
     ) as store:
         yield store
 

@@ -181,15 +181,18 @@ class Writer:
         """
         Call the server's function; return a row for each append that was not stored.
 
-        With care, once an id turns out to be stored already or a single event does not fit.
+        With care, once an id turns out to be stored already.
         """
         run = self._database.run
         careful = False
         for attempt in range(_ATTEMPTS):
             try:
                 if not careful and (event := one_event(appends)):
-                    if (await run(connection, "append_one", event))[0][0]:
+                    actual = (await run(connection, "append_one", event))[0][0]
+                    if actual is None:
                         return ()
+                    if actual >= 0:
+                        return ((0, event[0], actual, None),)
                     careful = True
                 return await run(connection, "append", arguments(appends, careful=careful))
             except asyncpg.UniqueViolationError:

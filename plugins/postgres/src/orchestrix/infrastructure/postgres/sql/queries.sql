@@ -1,7 +1,7 @@
 -- Every statement the store runs, by name.
 
 -- name: append_one
--- One event; whether its stream was at the expected version (see orchestrix_append_one).
+-- One event; NULL, or the version that its stream is at (see orchestrix_append_one).
 SELECT :"schema".orchestrix_append_one($1, $2, $3, $4, $5, $6, $7);
 
 -- name: append

@@ -34,8 +34,10 @@ CREATE TABLE :"schema".snapshots (
     state          json   NOT NULL
 );
 
--- Append one event, which is what most appends do, and tell whether its stream was at the expected
--- version. An id that is stored already breaks the unique constraint, and with it the call.
+-- Append one event, which is what most appends do. Return NULL when it is stored, and what the
+-- version of its stream is when that is not the expected one; -1 when it is not and the id is stored
+-- already: then orchestrix_append knows more. An id that is stored already breaks the unique
+-- constraint otherwise, and with it the call.
 --
 -- It must be a function: in READ COMMITTED each statement in it sees what is committed when that
 -- statement begins, so what is read after the lock is what the last holder of the lock left.
@@ -45,7 +47,7 @@ CREATE TABLE :"schema".snapshots (
 CREATE FUNCTION :"schema".orchestrix_append_one(
     stream text, expected bigint, id text, type text, schema_version bigint, trace text,
     document :payload
-) RETURNS boolean LANGUAGE plpgsql VOLATILE
+) RETURNS bigint LANGUAGE plpgsql VOLATILE
 SET plan_cache_mode = force_generic_plan SET enable_seqscan = off AS $$
 BEGIN
     IF current_setting('transaction_isolation') <> 'read committed' THEN
@@ -63,7 +65,15 @@ BEGIN
         ), 0) AS before
     ) AS s
     WHERE expected IS NULL OR expected = s.before;
-    RETURN FOUND;
+    IF FOUND THEN
+        RETURN NULL;
+    ELSIF EXISTS (SELECT FROM :"schema".events e WHERE e.event_id = id) THEN
+        RETURN -1;
+    END IF;
+    RETURN coalesce((
+        SELECT e.version FROM :"schema".events e
+        WHERE e.aggregate_id = stream ORDER BY e.version DESC LIMIT 1
+    ), 0);
 END
 $$;
 
@@ -71,6 +81,9 @@ $$;
 -- not stored, with the reason. An append is one or more writes, a write is the events for one
 -- stream. Writes and events come as columns: `appends[w]` is the append of write w, `offsets[w]`
 -- how many events stand before its own, `writes[n]` the write of event n.
+--
+-- An id that is stored already, or comes twice, may break the unique constraint and with it the
+-- call; the caller repeats it with care.
 CREATE FUNCTION :"schema".orchestrix_append(
     careful boolean,
     appends integer[], streams text[], expected bigint[], offsets integer[],
@@ -81,7 +94,12 @@ LANGUAGE plpgsql VOLATILE
 SET plan_cache_mode = force_generic_plan SET enable_seqscan = off AS $$
 DECLARE
     head bigint;
-    befores bigint[];
+    befores bigint[]; -- the version that a write meets
+    heads bigint[]; -- where a stream stands meanwhile, kept at its first write
+    slots integer[]; -- that first write
+    wins boolean[];
+    refused integer[] := '{}'; -- of each append that is not stored, the write that says why
+    reason integer;
     fits boolean;
     first integer := 1;
     last integer;
@@ -94,25 +112,17 @@ BEGIN
     PERFORM pg_advisory_xact_lock(1330795604, ':"schema".events'::regclass::oid::integer);
     head := coalesce((SELECT e.position FROM :"schema".events e ORDER BY e.position DESC LIMIT 1), 0);
 
-    -- All at once, when each finds the version it expects: the usual case. A stream may come more
-    -- than once, then a later write stands on the earlier. An id that is stored already, or comes
-    -- twice, breaks the unique constraint and with it the call; the caller repeats it with care.
     IF NOT careful THEN
-        SELECT array_agg(w.before ORDER BY w.n), bool_and(w.want IS NULL OR w.want = w.before)
+        SELECT array_agg(coalesce(s.version, 0) ORDER BY u.n),
+               count(DISTINCT u.stream) = total
+               AND bool_and(u.want IS NULL OR u.want = coalesce(s.version, 0))
         INTO befores, fits
-        FROM (
-            SELECT g.n, g.want, coalesce(s.version, 0) + sum(g.many) OVER (
-                PARTITION BY g.stream ORDER BY g.n ROWS UNBOUNDED PRECEDING
-            ) - g.many AS before
-            FROM (
-                SELECT u.*, lead(u.start, 1, cardinality(ids)) OVER (ORDER BY u.n) - u.start AS many
-                FROM unnest(streams, expected, offsets) WITH ORDINALITY AS u(stream, want, start, n)
-            ) AS g
-            LEFT JOIN LATERAL (
-                SELECT e.version FROM :"schema".events e
-                WHERE e.aggregate_id = g.stream ORDER BY e.version DESC LIMIT 1
-            ) AS s ON true
-        ) AS w;
+        FROM unnest(streams, expected) WITH ORDINALITY AS u(stream, want, n)
+        LEFT JOIN LATERAL (
+            SELECT e.version FROM :"schema".events e
+            WHERE e.aggregate_id = u.stream ORDER BY e.version DESC LIMIT 1
+        ) AS s ON true;
+        -- All at once, when each stream comes once and is at the expected version: the usual case.
         IF fits THEN
             INSERT INTO :"schema".events
             SELECT head + i.n, streams[i.w], befores[i.w] + i.n - offsets[i.w],
@@ -121,9 +131,58 @@ BEGIN
             WITH ORDINALITY AS i(w, id, type, schema_version, trace, document, n);
             RETURN;
         END IF;
+
+        -- Else see who wins, one append after another, each standing on those before it.
+        heads := befores;
+        WHILE first <= total LOOP
+            last := first;
+            WHILE last < total AND appends[last + 1] = appends[first] LOOP
+                last := last + 1;
+            END LOOP;
+            reason := NULL;
+            FOR w IN REVERSE last..first LOOP
+                slots[w] := array_position(streams, streams[w]);
+                befores[w] := heads[slots[w]];
+                IF expected[w] <> befores[w] THEN
+                    reason := w;
+                END IF;
+            END LOOP;
+            IF reason IS NOT NULL THEN
+                refused := refused || reason;
+            END IF;
+            FOR w IN first..last LOOP
+                wins[w] := reason IS NULL;
+                IF wins[w] THEN
+                    heads[slots[w]] := befores[w] + coalesce(offsets[w + 1], cardinality(ids)) - offsets[w];
+                END IF;
+            END LOOP;
+            first := last + 1;
+        END LOOP;
+
+        -- An append that is refused may be the very same as an earlier one, or hold an id that is
+        -- stored or comes twice. Where it cannot, the winners are written, and that is all.
+        IF refused = '{}' OR NOT (
+            (SELECT count(DISTINCT u.id) FROM unnest(ids) AS u(id)) < cardinality(ids)
+            OR EXISTS (SELECT FROM :"schema".events e WHERE e.event_id = ANY (ids))
+        ) THEN
+            INSERT INTO :"schema".events
+            SELECT head + i.n, streams[i.w], befores[i.w] + i.n - offsets[i.w],
+                   i.id, i.type, i.schema_version, i.trace, i.document
+            FROM unnest(writes, ids, types, schema_versions, traces, documents)
+            WITH ORDINALITY AS i(w, id, type, schema_version, trace, document, n)
+            WHERE wins[i.w];
+            FOREACH reason IN ARRAY refused LOOP
+                append := appends[reason];
+                stream := streams[reason];
+                actual := befores[reason];
+                RETURN NEXT;
+            END LOOP;
+            RETURN;
+        END IF;
     END IF;
 
-    -- One append after another, each seeing those before it.
+    -- One append after another, each with a look at what those before it have stored.
+    first := 1;
     WHILE first <= total LOOP
         last := first;
         WHILE last < total AND appends[last + 1] = appends[first] LOOP
