@@ -8,7 +8,8 @@ Subclass `Command` or `Event` and annotate fields; no decorator is needed. `@att
 from __future__ import annotations
 
 import dataclasses
-from datetime import UTC, datetime
+from collections.abc import Callable
+from datetime import UTC, datetime, tzinfo
 from typing import Any, ClassVar, dataclass_transform
 
 import attrs
@@ -26,14 +27,20 @@ from orchestrix_core.registry import MessageRegistry, default_registry
 __all__ = ["METADATA", "Command", "Event", "Message", "RawEvent", "stored_as"]
 
 
+# Looked up at each call, so that `testing.frozen` can put others in their place at no cost to those
+# who do not: attrs keeps the two functions below, and nothing could be put in place of them.
+_uuid7: Callable[[], object] = uuid_utils.uuid7
+_clock: Callable[[tzinfo], datetime] = datetime.now
+
+
 def new_id() -> str:
     """Return a new UUIDv7: 36 characters that sort by the time they were made."""
-    return str(uuid_utils.uuid7())
+    return str(_uuid7())
 
 
 def now() -> datetime:
     """Return the present moment, aware, in UTC."""
-    return datetime.now(UTC)
+    return _clock(UTC)
 
 
 def _type_of(message: Message) -> str:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 import attrs
 import msgspec
 
-from orchestrix_core.messages import Event
+from orchestrix_core.messages import Event, now
 
 __all__ = ["RecordedEvent", "Snapshot", "StreamInfo", "StreamWrite"]
 
@@ -44,7 +44,7 @@ class Snapshot:
     version: int
     state: Mapping[str, Any]
     schema_version: int = 1
-    timestamp: datetime = attrs.field(factory=lambda: datetime.now(UTC))
+    timestamp: datetime = attrs.field(factory=now)
 
 
 @attrs.frozen
