@@ -28,6 +28,7 @@ if TYPE_CHECKING:
         PersistenceContract,
         SerializerContract,
         SnapshotContract,
+        TracingContract,
     )
 
 __all__ = [
@@ -42,6 +43,7 @@ __all__ = [
     "PersistenceContract",
     "SerializerContract",
     "SnapshotContract",
+    "TracingContract",
 ]
 
 

@@ -11,6 +11,7 @@ from orchestrix_contract_tests.contracts.persistence import PersistenceContract
 from orchestrix_contract_tests.contracts.serializer import SerializerContract
 from orchestrix_contract_tests.contracts.snapshots import SnapshotContract
 from orchestrix_contract_tests.contracts.state_machine import EventStoreStateMachine
+from orchestrix_contract_tests.contracts.tracing import TracingContract
 
 __all__ = [
     "AsyncMessageBusContract",
@@ -24,4 +25,5 @@ __all__ = [
     "PersistenceContract",
     "SerializerContract",
     "SnapshotContract",
+    "TracingContract",
 ]
