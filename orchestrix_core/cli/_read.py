@@ -12,6 +12,7 @@ from orchestrix_core._backends import create, event_store, opened, require
 from orchestrix_core.cli._events import RAW, event_document, record_document, summary
 from orchestrix_core.cli._output import note, print_json, print_line, print_table, printable
 from orchestrix_core.cli._session import JsonOption, Session, run, session_of
+from orchestrix_core.cli._waterfall import waterfall, waterfall_rows
 from orchestrix_core.records import RecordedEvent, StreamInfo
 from orchestrix_core.stores import GLOBAL_LOG, PERSISTENT, AsyncStreamCatalog
 from orchestrix_core.validation import check_id
@@ -155,13 +156,22 @@ def trace(
     trace_id: Annotated[str, typer.Argument(help="The trace id, 32 hex digits.", callback=_id)],
     json: JsonOption = False,
 ) -> None:
-    """Print the events that a trace caused, over all streams, in commit order."""
+    """
+    Print the events that a trace caused, over all streams, as a waterfall.
+
+    Each event stands below what caused it, with the time since the first one and a line from its
+    cause to itself. What caused the outermost, a command for instance, is named by its id.
+    """
     documents = [event_document(event) for event in run(_load_trace(session_of(ctx), trace_id))]
+    steps = waterfall(documents)
     if json:
-        print_json({"trace_id": trace_id, "events": documents})
-    elif documents:
-        rows = [(*summary(item), item["id"], item.get("causation_id")) for item in documents]
-        print_table(("type", "time", "data", "id", "caused by"), rows)
+        print_json({"trace_id": trace_id, "events": steps})
+    elif steps:
+        rows = zip(waterfall_rows(steps), steps, strict=True)
+        print_table(
+            ("event", "offset", "time line", "caused by", "data", "id"),
+            [(*row, summary(step)[2], step["id"]) for row, step in rows],
+        )
     else:
         typer.echo(f"no events have the trace {printable(trace_id)!r}")
 
