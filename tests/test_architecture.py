@@ -20,7 +20,7 @@ ORDER = [
     "serialization",
     "stores", "documents", "buses", "instrumentation", "_watching",
     "secrets", "hookspecs", "_discovery", "_providers", "plugins", "configuration",
-    "aggregates", "subscriptions", "projections", "sagas", "_backends", "application",
+    "aggregates", "subscriptions", "projections", "sagas", "_backends", "application", "testing",
     "cli",
 ]  # fmt: skip
 

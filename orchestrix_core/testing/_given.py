@@ -1,0 +1,47 @@
+"""Where a test begins: what is tested, and what happened before."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any, TypeVar, overload
+
+from orchestrix_core.aggregates import AggregateRoot, Decided, Decider
+from orchestrix_core.messages import Event
+from orchestrix_core.testing._decisions import Given, watched
+
+__all__ = ["given"]
+
+A = TypeVar("A", bound=AggregateRoot)
+C = TypeVar("C")
+E = TypeVar("E", bound=Event)
+S = TypeVar("S")
+
+
+@overload
+def given(
+    subject: Decider[C, E, S], /, *events: Event, id: str = "test"
+) -> Given[Decided[C, E, S]]: ...
+@overload
+def given(subject: type[A], /, *events: Event, id: str = "test") -> Given[A]: ...
+def given(subject: Any, /, *events: Event, id: str = "test") -> Any:
+    """
+    Begin a test of `subject`, an aggregate class or a decider, to which `events` happened.
+
+    ```python
+    given(Order, OrderPlaced(total=5)).when(Order.pay, 5).then(OrderPaid(amount=5))
+    given(ordering, OrderPlaced(total=5)).when(PayOrder(amount=6)).then_raises(ValueError)
+    ```
+
+    `id` is that of the aggregate.
+    """
+    for event in events:
+        if not isinstance(event, Event):
+            msg = f"events must be events, not {event!r}"
+            raise TypeError(msg)
+    # What else is tested by its events has its own kind of `Given`, and its own line here.
+    if isinstance(subject, Decider):
+        return Given(partial(Decided, id, watched(subject)), events)
+    if isinstance(subject, type) and issubclass(subject, AggregateRoot):
+        return Given(partial(subject, id), events)
+    msg = f"subject must be an aggregate class or a decider, not {subject!r}"
+    raise TypeError(msg)
