@@ -1,0 +1,218 @@
+"""Tracers in a process: which is current, which service a span belongs to, and odd blocks."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+from opentelemetry import trace
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+
+from orchestrix.infrastructure.observability.jaeger import (
+    JaegerInstrumentation,
+    TracingConfig,
+    _current,
+    get_tracer,
+    init_tracing,
+    use_tracer,
+)
+from orchestrix_core import Event, OrchestrixError, current_traceparent, handling, use_trace
+
+TRACE = "0af7651916cd43dd8448eb211c80319c"
+TRACEPARENT = f"00-{TRACE}-b7ad6b7169203331-01"
+
+
+class Placed(Event, type="jaeger.placed"):
+    text: str = ""
+
+
+def spans(tracer):
+    assert tracer.flush()
+    return {span.name: span for span in tracer.exporter.get_finished_spans()}
+
+
+@pytest.fixture
+def nothing_open():
+    """Begin without a tracer, whatever ran before, and put that back."""
+    before = list(_current._tracers)
+    _current._tracers.clear()
+    yield
+    _current._tracers[:] = before
+
+
+def test_by_keywords_or_by_config(nothing_open, memory):
+    by_keyword = init_tracing(service_name="shop", jaeger_agent_port=7000, exporter=memory)
+    with by_keyword:
+        assert by_keyword.config == TracingConfig("shop", jaeger_agent_port=7000)
+        assert get_tracer() is by_keyword
+        with init_tracing(config=TracingConfig("other"), exporter=memory) as by_config:
+            assert get_tracer() is by_config
+        assert get_tracer() is by_keyword  # the other one is closed
+    with init_tracing("shop", exporter=memory) as by_position:
+        assert by_position.config.service_name == "shop"
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({}, "needs service_name"),
+        ({"config": TracingConfig("a"), "service_name": "b"}, "not both: service_name"),
+        ({"config": TracingConfig("a"), "transport": "otlp"}, "not both: transport"),
+        ({"service_name": "a", "jaeger_port": 1}, "jaeger_port"),
+    ],
+)
+def test_a_call_that_makes_no_sense_is_refused(nothing_open, given, said):
+    with pytest.raises(TypeError, match=said):
+        init_tracing(**given)
+    with pytest.raises(OrchestrixError, match=r"call init_tracing\(service_name="):
+        get_tracer()
+
+
+def test_use_tracer_restores(nothing_open, make_tracer, memory):
+    one, two = make_tracer(exporter=memory), make_tracer(exporter=memory)
+    with use_tracer(one):
+        with use_tracer(two) as inside:
+            assert get_tracer() is inside is two
+            left_open = init_tracing("left open", exporter=memory)
+            assert get_tracer() is left_open
+        assert get_tracer() is one
+    with pytest.raises(OrchestrixError, match="no tracer is open"):
+        get_tracer()
+    left_open.close()
+
+
+def test_use_tracer_restores_after_a_failure(nothing_open, make_tracer, memory):
+    with pytest.raises(LookupError), use_tracer(make_tracer(exporter=memory)):
+        raise LookupError
+    with pytest.raises(OrchestrixError, match="no tracer is open"):
+        get_tracer()
+
+
+async def test_while_an_application_runs_its_tracer_is_current(nothing_open, memory):
+    backend = JaegerInstrumentation(TracingConfig("shop"), exporter=memory)
+    backend.initialize()
+    assert get_tracer() is backend.tracer
+    await backend.close()
+    await backend.close()
+    assert backend.tracer.closed
+    with pytest.raises(OrchestrixError, match="no tracer is open"):
+        get_tracer()
+
+
+def test_the_global_provider_of_opentelemetry_stays_as_it_is(nothing_open, memory):
+    before = trace.get_tracer_provider()
+    with init_tracing("shop", exporter=memory), get_tracer().span("inside"):
+        assert trace.get_tracer_provider() is before
+        assert trace.get_current_span().get_span_context().is_valid
+
+
+def test_two_services_in_one_process(agent, make_tracer):
+    shop = make_tracer("shop", jaeger_agent_port=agent.port)
+    bank = make_tracer("bank", jaeger_agent_port=agent.port)
+    with shop.span("order"):
+        with bank.span("pay"), shop.span("note"):
+            trace_id = bank.get_trace_id()
+        assert shop.get_trace_id() == trace_id
+    assert shop.flush()
+    assert bank.flush()
+    agent.count(3)
+    found = agent.by_name()
+    assert {span.trace_id for span in agent.spans} == {trace_id}
+    assert {name: span.service for name, span in found.items()} == {
+        "order": "shop",
+        "pay": "bank",
+        "note": "shop",
+    }
+    assert found["pay"].parent_id == found["order"].span_id
+    assert found["note"].parent_id == found["pay"].span_id
+
+
+def test_a_closed_tracer_does_no_harm(make_tracer, memory):
+    tracer = make_tracer(exporter=memory)
+    with tracer.span("before"):
+        pass
+    tracer.shutdown()
+    tracer.close()
+    with tracer.span("after"):
+        assert tracer.get_trace_id() is not None
+    assert [span.name for span in memory.get_finished_spans()] == ["before"]
+
+
+def test_an_unspeakable_exception_is_not_replaced(tracer):
+    class Unspeakable(Exception):
+        def __str__(self):
+            raise RuntimeError("no text")
+
+    failure = Unspeakable()
+    with pytest.raises(Unspeakable) as caught, tracer.span("fails"):
+        raise failure
+    assert caught.value is failure
+    assert spans(tracer)["fails"].end_time is not None
+
+
+async def test_a_cancelled_block_is_told_but_has_not_failed(tracer):
+    async def wait():
+        async with tracer.async_span("waits"):
+            await asyncio.Event().wait()
+
+    task = asyncio.create_task(wait())
+    await asyncio.sleep(0)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    span = spans(tracer)["waits"]
+    assert [event.name for event in span.events] == ["exception"]
+    assert span.status.status_code.name == "UNSET"
+
+
+def test_the_recorded_exception_is_told_in_full(tracer):
+    with pytest.raises(LookupError), tracer.span("fails"):
+        raise LookupError("not there")
+    span = spans(tracer)["fails"]
+    (event,) = span.events
+    assert event.attributes["exception.type"] == "LookupError"
+    assert event.attributes["exception.message"] == "not there"
+    assert "test_tracer.py" in event.attributes["exception.stacktrace"]
+    assert span.status.description == "LookupError: not there"
+
+
+def test_without_a_span_it_goes_on_from_the_message_being_handled(tracer):
+    message = Placed(trace_id=TRACE, traceparent=TRACEPARENT)
+    with handling(message), tracer.span("handles"):
+        assert tracer.get_trace_id() == TRACE
+    span = spans(tracer)["handles"]
+    assert f"{span.parent.span_id:016x}" == "b7ad6b7169203331"
+
+
+def test_a_trace_that_is_active_without_a_span_is_taken_over(tracer):
+    with use_trace(TRACE), tracer.span("first"):
+        assert tracer.get_trace_id() == TRACE
+    with handling(Placed(trace_id=TRACE, traceparent=None)), tracer.span("second"):
+        assert tracer.get_trace_id() == TRACE
+    assert spans(tracer)["first"].parent is None
+
+
+@pytest.mark.parametrize("odd", ["no-trace", "0" * 32, TRACE.upper(), ""])
+def test_a_trace_id_of_another_kind_is_left_alone(tracer, odd):
+    with handling(Placed(trace_id=odd)), tracer.span("new"):
+        assert len(tracer.get_trace_id()) == 32
+        assert tracer.get_trace_id() != odd
+
+
+def test_where_opentelemetry_is_switched_off_blocks_still_run(monkeypatch, make_tracer, memory):
+    monkeypatch.setenv("OTEL_SDK_DISABLED", "true")
+    tracer = make_tracer(exporter=memory)
+    with tracer.span("nothing") as span:
+        span.set_attribute("key", "value")
+        assert tracer.get_trace_id() is None
+        assert (Placed().trace_id, current_traceparent()) == (None, None)
+    assert spans(tracer) == {}
+
+
+def test_what_two_tracers_keep_apart(make_tracer):
+    one, two = InMemorySpanExporter(), InMemorySpanExporter()
+    first, second = make_tracer("one", exporter=one), make_tracer("two", exporter=two)
+    with first.span("a"), second.span("b"):
+        pass
+    assert set(spans(first)) == {"a"}
+    assert set(spans(second)) == {"b"}
