@@ -14,7 +14,9 @@ __all__ = [
     "ConfigurationError",
     "DuplicateEventError",
     "MissingCapabilityError",
+    "NotCaughtUpError",
     "OrchestrixError",
+    "PartitionMismatchError",
     "PluginLoadError",
     "RevisionConflictError",
     "SerializationError",
@@ -195,3 +197,34 @@ class MissingCapabilityError(OrchestrixError):
 
     def __str__(self) -> str:
         return f"backend {self.backend!r} lacks {', '.join(self.missing)}: choose another backend"
+
+
+class PartitionMismatchError(OrchestrixError):
+    """A subscription is stored with another number of partitions, and cannot change it now."""
+
+    def __init__(self, subscription: str, stored: int, wanted: int, reason: str) -> None:
+        self.subscription = subscription
+        self.stored = stored
+        self.wanted = wanted
+        self.reason = reason
+        super().__init__(subscription, stored, wanted, reason)
+
+    def __str__(self) -> str:
+        return (
+            f"subscription {self.subscription!r} is stored with {self.stored} partitions, not "
+            f"{self.wanted}, and cannot change now: {self.reason}; run {self.stored}, or stop "
+            "every worker of it once it has caught up and start with the new number"
+        )
+
+
+class NotCaughtUpError(OrchestrixError, TimeoutError):
+    """Subscriptions did not reach a position in time; `table` says how far each has got."""
+
+    def __init__(self, position: int, timeout: float, table: str) -> None:
+        self.position = position
+        self.timeout = timeout
+        self.table = table
+        super().__init__(position, timeout, table)
+
+    def __str__(self) -> str:
+        return f"not caught up with position {self.position} in {self.timeout} s\n{self.table}"
