@@ -181,6 +181,37 @@ async def test_server_restarts_under_a_subscription(own_server, notes):
         await records.aclose()
 
 
+def save_many(store, notes, version):
+    return asyncio.gather(*(store.save(f"{n}", notes(f"{n}-{version}"), version) for n in range(9)))
+
+
+FIRST = {
+    "load": lambda store, notes, version: store.load("a"),
+    "save": lambda store, notes, version: store.save("a", notes(f"{version}"), version),
+    "saves": save_many,
+}
+
+
+@pytest.mark.parametrize("mode", ["fast", "immediate"])
+async def test_the_first_call_after_a_restart(own_server, notes, mode):
+    """Every connection of the pool is dead, and the store has heard of none."""
+    dsn, size = own_server.dsn(), 4
+    for name, call in FIRST.items():
+        async with PostgreSQLEventStore(dsn, size, size, schema=name) as store:
+            for version in range(2):
+                await asyncio.gather(
+                    *(store.load("a") for _ in range(2 * size))
+                )  # over all of them
+                own_server.stop(mode)  # here, so that the event loop stands still meanwhile
+                own_server.start()
+                await call(store, notes, version)
+            await asyncio.gather(*(store.load("a") for _ in range(2 * size)))
+            async with observe(dsn) as observer:
+                assert len(await observer.others()) == size
+            stored = [record.event.id for record in await store.read_log()]
+        assert len(stored) == len(set(stored)) == 2 * {"load": 0, "save": 1, "saves": 9}[name]
+
+
 async def ping(store):
     """Return whether the store answers; a store may say no, or why not."""
     try:

@@ -52,6 +52,7 @@ class Database:
         self._pool: Any = None
         self._kept: Connection | None = None
         self._waiting = 0
+        self.generation = 0  # how often all connections were given up
 
     async def open(self) -> None:
         """Look after the tables, then connect `pool_min_size` times."""
@@ -174,11 +175,31 @@ class Database:
             )
             raise StorageError(msg) from error
 
+    async def renew(self, generation: int) -> None:
+        """
+        Replace every connection when it is next asked for, after one was lost.
+
+        A restart of the server ends all of them, and those at rest may still look alive. What
+        `generation` was when the lost one was in use tells whether somebody else has done so since.
+        """
+        pool, kept = self._pool, self._kept
+        if pool is None or generation != self.generation:
+            return
+        self.generation += 1
+        self._kept = None
+        await pool.expire_connections()
+        if kept is not None:
+            if is_usable(kept):
+                kept.terminate()
+            await pool.release(kept)
+
     async def fetch(self, name: str, *arguments: Any) -> list[Any]:
         """Run a statement that may be repeated: once more, when the connection was found dead."""
+        generation = self.generation
         try:
             return await self._fetch(name, arguments)
         except ConnectionLostError:
+            await self.renew(generation)
             return await self._fetch(name, arguments)
 
     async def _fetch(self, name: str, arguments: tuple[Any, ...]) -> list[Any]:

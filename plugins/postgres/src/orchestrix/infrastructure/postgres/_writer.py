@@ -146,10 +146,12 @@ class Writer:
         self, connection: Connection, appends: Sequence[Append]
     ) -> Sequence[Exception | None]:
         """Write; when that fails as a whole, then one by one, so that a bad append is alone."""
+        generation = self._database.generation
         try:
             with self._database.translation:
                 refusals = await self._call(connection, appends)
         except ConnectionLostError as error:
+            await self._database.renew(generation)
             return [await self._outcome_again(append, error) for append in appends]
         except Exception as error:
             if len(appends) == 1:
