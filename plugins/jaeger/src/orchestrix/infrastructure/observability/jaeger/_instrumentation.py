@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
+from functools import partial
 from typing import Any
 
 from opentelemetry.sdk.trace.export import SpanExporter
@@ -27,10 +28,13 @@ class JaegerInstrumentation:
     """
 
     def __init__(self, config: TracingConfig, *, exporter: SpanExporter | None = None) -> None:
-        self.tracer = JaegerTracer(config, exporter=exporter)
+        self._make: Callable[[], JaegerTracer] = partial(JaegerTracer, config, exporter=exporter)
+        self.tracer = self._make()
 
     def initialize(self) -> None:
-        """Let `get_tracer` return the tracer."""
+        """Let `get_tracer` return the tracer; an application that runs again gets a new one."""
+        if self.tracer.closed:
+            self.tracer = self._make()
         make_current(self.tracer)
 
     async def close(self) -> None:
