@@ -21,21 +21,29 @@ from orchestrix.infrastructure.memory import (
     InMemoryMessageBus,
 )
 from orchestrix_core import (
+    AggregateRoot,
     AsyncEventLog,
     AsyncEventStore,
     AsyncMessageBus,
     Command,
+    Decided,
+    Decider,
     Event,
     EventLog,
     EventStore,
     JSONSerializer,
     MessageBus,
     RecordedEvent,
+    Repository,
     Serializer,
     Snapshot,
     StreamWrite,
+    SyncRepository,
     upcaster,
+    when,
 )
+from orchestrix_core.testing import Decision, Frozen, Given, given
+from orchestrix_core.testing import frozen as frozen_world
 
 
 class Bare(Event):
@@ -169,3 +177,88 @@ def serializer() -> None:
 @upcaster("com.acme.order.named", from_version=1)
 def named_from_1(data: dict[str, object]) -> dict[str, object]:
     return {"order_id": data["id"]}
+
+
+class Order(AggregateRoot):
+    total = Decimal(0)
+
+    def place(self, total: Decimal, *, note: str = "") -> int:
+        self.record(Bare(order_id=self.id, total=total))
+        return self.version
+
+    async def wait(self) -> str:
+        return self.id
+
+    @when(Bare)
+    def _placed(self, event: Bare) -> None:
+        self.total = event.total
+
+
+async def repository(store: AsyncEventStore) -> None:
+    orders = Repository(store, Order, snapshot_every=10, cache=100)
+    assert_type(orders, Repository[Order])
+    assert_type(await orders.load("ORD-1"), Order)
+    assert_type(await orders.load("ORD-1", at=3), Order)
+    assert_type(await orders.execute("ORD-1", lambda order: order.place(Decimal(1))), int)
+    assert_type(await orders.execute("ORD-1", Order.wait), str)
+    await orders.save(await orders.load("ORD-1"))
+    await orders.execute("ORD-1", Place(order_id="ORD-1"))  # type: ignore[call-overload]  # pyright: ignore[reportCallIssue, reportArgumentType]
+    await orders.load("ORD-1", at="now")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    Repository(store, Bare)  # type: ignore[type-var]  # pyright: ignore[reportCallIssue, reportArgumentType]
+    Repository(store, Order, snapshot_when=lambda order, before: order.total > before)
+
+
+def sync_repository(store: EventStore) -> None:
+    orders = SyncRepository(store, Order, attempts=3)
+    assert_type(orders.load("ORD-1"), Order)
+    assert_type(orders.execute("ORD-1", lambda order: order.place(Decimal(1))), int)
+
+
+@attrs.frozen
+class Open:
+    total: Decimal = Decimal(0)
+
+
+@attrs.frozen
+class Close:
+    reason: str
+
+
+def decide(command: Place | Close, state: Open) -> list[Bare | Named]:
+    if isinstance(command, Place):
+        return [Bare(order_id=command.order_id)]
+    return [Named(order_id=command.reason)]
+
+
+def evolve(state: Open, event: Bare | Named) -> Open:
+    return Open(event.total) if isinstance(event, Bare) else state
+
+
+ordering = Decider(Open(), decide, evolve, snapshot_version=1)
+
+
+async def decider(store: AsyncEventStore, sync: EventStore) -> None:
+    assert_type(ordering, Decider[Place | Close, Bare | Named, Open])
+    orders = Repository(store, ordering)
+    loaded = await orders.load("ORD-1")
+    assert_type(loaded, Decided[Place | Close, Bare | Named, Open])
+    assert_type(loaded.state, Open)
+    assert_type(await orders.execute("ORD-1", Close(reason="done")), list[Bare | Named])
+    assert_type(SyncRepository(sync, ordering).execute("1", Close(reason="")), list[Bare | Named])
+
+
+def wrong_deciders() -> None:
+    Decider(1, decide, evolve)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+
+
+def helpers_for_tests() -> None:
+    assert_type(given(Order, Bare(order_id="ORD-1")), Given[Order])
+    decision = given(Order).when(Order.place, Decimal(1), note="x")
+    assert_type(decision, Decision[Order])
+    assert_type(decision.then(Bare(order_id="ORD-1")).then_state(total=Decimal(1)), Decision[Order])
+    given(Order).when(lambda order: order.place(Decimal(1))).then_raises(ValueError, match="x")
+    given(Order).when(Order.place, "1")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    given(ordering).when(Close(reason="done")).then_state(Open()).then_nothing()
+    given(Bare)  # type: ignore[type-var]  # pyright: ignore[reportCallIssue, reportArgumentType]
+    with frozen_world(ids=["a", "b"]) as world:
+        assert_type(world, Frozen)

@@ -166,6 +166,22 @@ async def test_only_a_conflict_over_this_stream_is_tried_again(store):
     assert await store.load("A") == []
 
 
+async def test_a_conflict_over_another_stream_ends_the_attempts(store):
+    words, tried = Repository(store, Words), []
+
+    async def decide(aggregate):
+        tried.append(aggregate.version)
+        if len(tried) == 1:
+            await store.save("A", [Added(word="faster")])
+            aggregate.add("late")
+        else:
+            raise ConcurrencyError("B", 0, 1)
+
+    with pytest.raises(ConcurrencyError, match="'B'"):
+        await words.execute("A", decide)
+    assert tried == [0, 1]
+
+
 async def test_execute_without_events_writes_nothing(store):
     words = Repository(store, Words)
     assert await words.execute("A", lambda aggregate: aggregate.version) == 0
