@@ -41,7 +41,8 @@ from orchestrix_core.plugins import PluginRegistry
 FILE_NAME = re.compile(r"# ([\w./-]+\.\w+)$")
 INSTALLABLE = {
     "orchestrix-core", "orchestrix-core[demo]", "orchestrix-memory", "orchestrix-sqlite",
-    "orchestrix-postgres", "orchestrix-contract-tests",
+    "orchestrix-postgres", "orchestrix-jaeger", "orchestrix-jaeger[otlp]",
+    "orchestrix-contract-tests",
 }  # fmt: skip
 
 

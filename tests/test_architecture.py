@@ -32,6 +32,8 @@ PACKAGES = {
     / "plugins/sqlite/src/orchestrix/infrastructure/sqlite",
     "orchestrix.infrastructure.postgres": ROOT
     / "plugins/postgres/src/orchestrix/infrastructure/postgres",
+    "orchestrix.infrastructure.observability.jaeger": ROOT
+    / "plugins/jaeger/src/orchestrix/infrastructure/observability/jaeger",
     "orchestrix_contract_tests": ROOT / "contract_tests/src/orchestrix_contract_tests",
 }
 DISTRIBUTIONS = {
@@ -39,6 +41,7 @@ DISTRIBUTIONS = {
     "orchestrix-memory": ROOT / "plugins/memory",
     "orchestrix-sqlite": ROOT / "plugins/sqlite",
     "orchestrix-postgres": ROOT / "plugins/postgres",
+    "orchestrix-jaeger": ROOT / "plugins/jaeger",
     "orchestrix-contract-tests": ROOT / "contract_tests",
 }
 NAMESPACES = ("orchestrix", "orchestrix/infrastructure", "orchestrix/infrastructure/observability")

@@ -22,6 +22,7 @@ OWNS = {
     "orchestrix_memory": "orchestrix.infrastructure.memory",
     "orchestrix_sqlite": "orchestrix.infrastructure.sqlite",
     "orchestrix_postgres": "orchestrix.infrastructure.postgres",
+    "orchestrix_jaeger": "orchestrix.infrastructure.observability.jaeger",
     "orchestrix_contract_tests": "orchestrix_contract_tests",
 }
 PROJECTS = [
@@ -29,8 +30,11 @@ PROJECTS = [
     ROOT / "plugins/memory",
     ROOT / "plugins/sqlite",
     ROOT / "plugins/postgres",
+    ROOT / "plugins/jaeger",
     ROOT / "contract_tests",
 ]
+# what an operator may add to a wheel
+EXTRAS = [("orchestrix_jaeger", "otlp")]
 SHARED = ("orchestrix/", "orchestrix/infrastructure/", "orchestrix/infrastructure/observability/")
 
 each_wheel = pytest.mark.parametrize("name", OWNS)
@@ -53,6 +57,7 @@ def shelf(built: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Our wheels and all that they declare, fetched once: the installs below reach for no index."""
     place = tmp_path_factory.mktemp("shelf")
     wheels = [str(wheel_of(built, name)) for name in OWNS]
+    wheels += [f"{wheel_of(built, name)}[{extra}]" for name, extra in EXTRAS]
     pip = [sys.executable, "-m", "pip", "download", "-q", "-d", str(place)]
     subprocess.run([*pip, *wheels, "hatchling", "editables"], check=True)
     return place
@@ -175,6 +180,30 @@ def test_all_wheels_together_import(shelf: Path, tmp_path: Path) -> None:
     said = environment.run(environment.bin / "orchestrix", "plugins").stdout
     assert "orchestrix-memory" in said
     assert "orchestrix-sqlite" in said
+
+
+BY_OTLP = """
+from orchestrix.infrastructure.observability.jaeger import JaegerTracer, TracingConfig
+from orchestrix_core import OrchestrixError
+
+for protocol in ("http", "grpc"):
+    try:
+        JaegerTracer(TracingConfig("shop", transport="otlp", otlp_protocol=protocol)).close()
+        print("made")
+    except OrchestrixError as error:
+        print(error)
+"""
+
+
+def test_the_extra_for_otlp_is_asked_for_and_clashes_with_nothing(
+    shelf: Path, tmp_path: Path
+) -> None:
+    environment = Environment(tmp_path / "venv")
+    environment.install(shelf, "orchestrix_jaeger")
+    assert environment.python(BY_OTLP).count("pip install 'orchestrix-jaeger[otlp]'") == 2
+    environment.install(shelf, "orchestrix_jaeger[otlp]")
+    assert environment.python(BY_OTLP).split() == ["made", "made"]
+    environment.run(sys.executable, "-m", "pip", "--python", environment.bin / "python", "check")
 
 
 def test_editable_installs_of_all_import(shelf: Path, tmp_path: Path) -> None:
