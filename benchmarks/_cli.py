@@ -17,10 +17,10 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import _postgres, bus, codec, memory, sqlite_append, sqlite_read
+from benchmarks import _postgres, bus, codec, memory, repository, sqlite_append, sqlite_read
 from benchmarks._measure import Case, Result, measure
 
-MODULES = (memory, bus, codec, sqlite_append, sqlite_read)
+MODULES = (memory, bus, codec, repository, sqlite_append, sqlite_read)
 _PACKAGES = (
     "orchestrix-core",
     "msgspec",

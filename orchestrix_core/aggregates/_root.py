@@ -133,9 +133,9 @@ class AggregateRoot:
                 self.apply(event)
             return
         appliers = self._appliers
-        for event in events:
+        for version, event in enumerate(events, self.version + 1):
             appliers[type(event)](self, event)
-            self.version += 1
+            self.version = version
 
     def to_state(self) -> dict[str, Any] | None:
         """Return the state as JSON values for a snapshot; needed where snapshots are taken."""

@@ -44,8 +44,9 @@ def test_every_case_runs_and_every_figure_is_reported(tmp_path):
     assert done.returncode == 0, done.stderr
     results = json.loads(report.read_text())["results"]
     cases = {row["case"] for row in results}
-    assert {"memory-small-10", "bus", "encode", "decode", "sqlite-append-1"} <= cases
-    assert {"sqlite-append-100", "sqlite-load-1000", "sqlite-log", "sqlite-trace-10"} <= cases
+    assert {"memory-small-10", "bus", "encode", "decode", "repository"} <= cases
+    assert {"sqlite-append-1", "sqlite-append-100", "sqlite-load-1000"} <= cases
+    assert {"sqlite-log", "sqlite-trace-10"} <= cases
     if postgres_is_there():
         assert cases >= POSTGRES
     else:
