@@ -162,4 +162,9 @@ class Orchestrix:
 
     def repository(self, aggregate: type[A], *, snapshot_every: int | None = None) -> Repository[A]:
         """Return what loads and saves aggregates of this class in the application's store."""
-        return Repository(self.store, aggregate, snapshot_every=snapshot_every)
+        return Repository(
+            self.store,
+            aggregate,
+            snapshot_every=snapshot_every,
+            instrumentation=self.instrumentation,
+        )

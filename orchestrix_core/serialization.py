@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import Any, Literal, Protocol, TypeAlias, TypeVar
 
 import msgspec
+from cattrs import Converter
 
 from orchestrix_core._codec import EventCodec, RawCodec, restore
 from orchestrix_core._converter import make_field_converter
@@ -79,6 +80,11 @@ class JSONSerializer:
         self._hooked.add(type)
         self._planner = Planner(self._hooked)
         self._codecs = {RawEvent: RawCodec()}
+
+    @property
+    def converter(self) -> Converter:
+        """The converter that knows the types of `register_hooks`, to and from JSON values."""
+        return self._converter
 
     def codec(self, cls: type[EventT]) -> EventCodec[EventT]:
         """Return the codec of an event class, made at its first use."""

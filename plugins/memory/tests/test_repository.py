@@ -17,6 +17,7 @@ from orchestrix_core import (
     ConcurrencyError,
     Decider,
     Event,
+    JSONSerializer,
     MessageRegistry,
     Repository,
     Snapshot,
@@ -596,6 +597,28 @@ async def test_a_state_that_would_not_come_back_is_kept_in_no_snapshot(store, ca
     await words.execute("A", "a")
     assert await store.load_snapshot_async("A") is None
     assert "would not read back the same" in caplog.text
+
+
+async def test_a_decider_may_share_the_serializers_converter(store):
+    class Length:  # known neither to attrs nor to JSON
+        def __init__(self, meters):
+            self.meters = meters
+
+        def __eq__(self, other):
+            return self.meters == other.meters
+
+    serializer = JSONSerializer()
+    serializer.register_hooks(Length, unstructure=lambda length: length.meters, structure=Length)
+    measured = Decider(
+        Length(0),
+        decide,
+        lambda state, event: Length(state.meters + len(event.word)),
+        snapshot_version=1,
+        converter=serializer.converter,
+    )
+    await Repository(store, measured, snapshot_every=1).execute("A", "abc de")
+    assert (await store.load_snapshot_async("A")).state == {"state": 5}
+    assert (await Repository(store, measured).load("A")).state == Length(5)
 
 
 async def test_a_decider_of_another_schema_is_replayed(store, caplog):
