@@ -6,7 +6,7 @@ import random
 from itertools import count
 from typing import TypeAlias
 
-from orchestrix.infrastructure.postgres._append import Append, StreamAppend
+from orchestrix.infrastructure.postgres._append import Append, Row, StreamAppend
 from orchestrix_core import ConcurrencyError, DuplicateEventError
 
 Outcome: TypeAlias = tuple[str, ...] | None
@@ -99,7 +99,10 @@ class Appends:
 
     def _append(self, reuse: float, most: int, streams: int) -> Append:
         names = self._random.sample("abcdef", self._random.randint(1, streams))
-        return [self._write(name, reuse, most) for name in names]
+        append = [self._write(name, reuse, most) for name in names]
+        ids = [row[0] for write in append for row in write.rows]
+        # An id twice within an append is refused before anything is sent.
+        return append if len(set(ids)) == len(ids) else self._append(reuse, most, streams)
 
     def _write(self, stream: str, reuse: float, most: int) -> StreamAppend:
         size = self._random.randint(0 if most > 1 else 1, most)
@@ -109,5 +112,5 @@ class Appends:
             ids = list(dict.fromkeys(ids))
         version = self._model.versions.get(stream, 0)
         near = (version, version, version, version + 1, version + 2, max(version - 1, 0), None)
-        rows = [(id, "t", 1, None, "{}") for id in ids]
+        rows: list[Row] = [(id, "t", 1, None, "{}") for id in ids]
         return StreamAppend(stream, self._random.choice(near), rows)

