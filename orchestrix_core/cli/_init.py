@@ -7,6 +7,7 @@ from enum import Enum
 from pathlib import Path
 from typing import Annotated, Any
 
+import attrs
 import typer
 
 from orchestrix_core._providers import DEFAULT_BUS, FIRST_BACKEND, FIRST_STEP
@@ -14,7 +15,7 @@ from orchestrix_core.cli._session import session_of
 from orchestrix_core.configuration import FILE_NAME
 from orchestrix_core.configuration._structuring import config_fields
 from orchestrix_core.errors import ConfigurationError
-from orchestrix_core.hookspecs import Backend
+from orchestrix_core.hookspecs import Backend, Kind
 from orchestrix_core.plugins import PluginRegistry
 
 __all__ = ["add_to"]
@@ -31,7 +32,7 @@ event_store.use = "{store}"
 
 # Which backend carries messages; without a choice it is "{default_bus}", where that is installed.
 {bus}
-
+{watching}
 # Your modules that define message classes, imported at start-up.
 modules = []
 
@@ -69,17 +70,18 @@ def init(
 
 
 def render(registry: PluginRegistry) -> str:
-    """Return the page, with the settings of every event store that is installed."""
+    """Return the page, with the settings of every backend that is installed."""
     names = registry.names("event_store")
     store = FIRST_BACKEND if FIRST_BACKEND in names or not names else names[0]
-    stores = [row.backend for row in registry.backends if row.backend.kind == "event_store"]
+    shown = [row.backend for row in registry.backends if config_fields(row.backend.config)]
     return _PAGE.format(
         variable=store.upper().replace("-", "_"),
         installed=f"; installed: {', '.join(names)}" if names else "",
         store=store,
         default_bus=DEFAULT_BUS,
         bus=_bus(registry.names("message_bus")),
-        settings="".join("\n" + "\n".join(_table(backend)) + "\n" for backend in stores),
+        watching="".join(_watching(registry, kind) for kind in ("tracing", "metrics")),
+        settings="".join("\n" + "\n".join(_table(backend)) + "\n" for backend in shown),
     )
 
 
@@ -89,17 +91,21 @@ def _bus(names: Sequence[str]) -> str:
     return f'{"" if names else "# "}message_bus.use = "{name}"'
 
 
+def _watching(registry: PluginRegistry, kind: Kind) -> str:
+    """Offer what watches each operation; nothing is chosen until its line is used."""
+    lines = [f'# {kind}.use = "{name}"' for name in registry.names(kind)]
+    return "\n".join(["", "# What watches each operation.", *lines, ""]) if lines else ""
+
+
 def _table(backend: Backend) -> Iterator[str]:
-    fields = config_fields(backend.config)
-    if fields:
-        yield f"# [orchestrix.{backend.kind}.{backend.name}]"
-    for name, field in fields.items():
+    yield f"# [orchestrix.{backend.kind}.{backend.name}]"
+    for name, field in config_fields(backend.config).items():
         yield f"# {name} = {_toml(field.default)}"
 
 
 def _toml(value: Any) -> str:
     """Write a default as TOML; a value that has no default, or no TOML form, is left to fill in."""
-    if isinstance(value, Enum):
+    if isinstance(value, Enum) and value is not attrs.NOTHING:
         value = value.value
     if isinstance(value, bool):
         return str(value).lower()

@@ -11,7 +11,7 @@ import pytest
 
 from orchestrix_core.cli._output import print_table
 
-BLOCKED = '[orchestrix]\nblock = ["memory", "postgres", "sqlite"]\n'
+BLOCKED = '[orchestrix]\nblock = ["jaeger", "memory", "postgres", "prometheus", "sqlite"]\n'
 
 DEMO_PLUGIN = """
 import attrs
@@ -47,6 +47,20 @@ def orchestrix_commands(cli):
     @cli.command()
     def greet(name: str) -> None:
         print("hello", name)
+"""
+
+WATCHER = """
+from dataclasses import dataclass
+from orchestrix_core.hookspecs import Backend, hookimpl
+
+@dataclass(frozen=True)
+class Config:
+    name: str
+    port: int = 7
+
+@hookimpl
+def orchestrix_backends():
+    return [Backend(kind="tracing", name="watcher", config=Config, create=Config)]
 """
 
 CHOSEN = BLOCKED + 'event_store = "acme"\nmessage_bus = "acme"\n'
@@ -228,6 +242,13 @@ class TestInit:
         text = (tmp_path / "orchestrix.toml").read_text()
         assert '# [orchestrix.event_store.acme]\n# path = "x"\n# size = 1\n' in text
         assert orchestrix("plugins").status == 0
+
+    def test_it_offers_what_watches(self, orchestrix, tmp_path, install_plugin):
+        install_plugin("watcher", WATCHER)
+        assert orchestrix("init").status == 0
+        text = (tmp_path / "orchestrix.toml").read_text()
+        assert '# tracing.use = "watcher"\n' in text
+        assert "# [orchestrix.tracing.watcher]\n# name = ...\n# port = 7\n" in text
 
     def test_it_does_not_overwrite(self, orchestrix, tmp_path, configure):
         configure(BLOCKED)
