@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from orchestrix_contract_tests.contracts import (
         AsyncMessageBusContract,
         CompleteStoreContract,
+        DocumentsContract,
         EventLogContract,
         EventStoreContract,
         EventStoreStateMachine,
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 __all__ = [
     "AsyncMessageBusContract",
     "CompleteStoreContract",
+    "DocumentsContract",
     "EventLogContract",
     "EventStoreContract",
     "EventStoreStateMachine",

@@ -10,11 +10,12 @@ from typing import Any
 
 from orchestrix_contract_tests.domain import deposits
 from orchestrix_contract_tests.driver import Driver, Stores
-from orchestrix_core import ConcurrencyError, ContractSubject
+from orchestrix_core import ConcurrencyError, ContractSubject, StreamWrite
 
-__all__ = ["append_until_killed", "race"]
+__all__ = ["append_until_killed", "change_until_killed", "count_up", "increment", "race"]
 
 BATCH = 3
+COUNTS = 15
 
 
 def append_until_killed(subject: ContractSubject, directory: Path, parent: Connection) -> None:
@@ -47,6 +48,42 @@ async def _race(store: Driver, parent: Connection) -> None:
             parent.send("lost")
         else:
             parent.send("won")
+
+
+def change_until_killed(subject: ContractSubject, directory: Path, parent: Connection) -> None:
+    """Change two documents and append, again and again; tell the parent the number of each."""
+    _run(subject, directory, lambda store: _change_for_ever(store, parent))
+
+
+async def _change_for_ever(store: Driver, parent: Connection) -> None:
+    version = 0
+    while True:
+        async with store.transaction() as tx:
+            await tx.put("c", "a", {"n": version + BATCH})
+            await tx.put("c", "b", {"n": version + BATCH})
+            await tx.append([StreamWrite("acc", deposits(BATCH), version)])
+        version += BATCH
+        parent.send(version)
+
+
+def count_up(subject: ContractSubject, directory: Path, parent: Connection) -> None:
+    """Once the parent says so, add one to a document, `COUNTS` times, a transaction each."""
+    _run(subject, directory, lambda store: _count_up(store, parent))
+
+
+async def _count_up(store: Driver, parent: Connection) -> None:
+    parent.send("ready")
+    parent.recv()
+    for _ in range(COUNTS):
+        await increment(store, "n")
+    parent.send("done")
+
+
+async def increment(store: Driver, key: str) -> None:
+    """Add one to a document, which need not be there, in a transaction."""
+    async with store.transaction() as tx:
+        document = await tx.get("counters", key)
+        await tx.put("counters", key, {"n": document.body["n"] + 1 if document else 1})
 
 
 def _run(subject: ContractSubject, directory: Path, work: Any) -> None:

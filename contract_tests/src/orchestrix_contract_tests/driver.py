@@ -12,11 +12,21 @@ import inspect
 import queue
 import threading
 from collections.abc import AsyncIterator, Callable, Collection, Sequence
+from contextlib import asynccontextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, cast
 
-from orchestrix_core import ContractSubject, Event, RecordedEvent, Snapshot, StreamInfo, StreamWrite
+from orchestrix_core import (
+    ContractSubject,
+    Document,
+    Event,
+    RecordedEvent,
+    Snapshot,
+    StreamInfo,
+    StreamWrite,
+)
+from orchestrix_core.documents import SQLTransaction
 from orchestrix_core.stores import ASYNC, MULTI_PROCESS
 
 __all__ = ["PATIENCE", "Driver", "Follower", "Stores", "bounded"]
@@ -97,6 +107,21 @@ class Follower:
     async def close(self) -> None:
         """End the subscription."""
         await bounded(self._records.aclose(), "aclose of a subscription")  # type: ignore[attr-defined]
+
+
+class _Transaction:
+    """A transaction, every method of which returns in time."""
+
+    def __init__(self, opened: Any) -> None:
+        self._opened = opened
+
+    def __getattr__(self, name: str) -> Callable[..., Any]:
+        method = getattr(self._opened, name)
+
+        async def call(*args: Any, **kwargs: Any) -> Any:
+            return await bounded(method(*args, **kwargs), f"{name} in a transaction")
+
+        return call
 
 
 class Driver:
@@ -182,6 +207,29 @@ class Driver:
     async def streams(self, after: str = "", limit: int = 1000) -> list[StreamInfo]:
         infos: list[StreamInfo] = await self.call("streams", after=after, limit=limit)
         return infos
+
+    async def get_document(self, collection: str, key: str) -> Document | None:
+        document: Document | None = await self.call("get_document", collection, key)
+        return document
+
+    async def find_documents(self, collection: str, **how: Any) -> list[Document]:
+        documents: list[Document] = await self.call("find_documents", collection, **how)
+        return documents
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[SQLTransaction]:
+        """Open a transaction for the block; whoever has no `sql` uses the rest of it."""
+        context = self.store.transaction()
+        opened = _Transaction(await bounded(context.__aenter__(), "the start of a transaction"))
+        leave, end = context.__aexit__, "the end of a transaction"
+        try:
+            yield cast("SQLTransaction", opened)
+        except BaseException as error:
+            swallowed = await bounded(leave(type(error), error, error.__traceback__), end)
+            assert not swallowed, "a transaction must not swallow the exception of its block"
+            raise
+        else:
+            await bounded(leave(None, None, None), end)
 
     def subscribe(self, after: int = 0) -> Follower:
         return Follower(self.store.subscribe(after=after))

@@ -3,6 +3,7 @@
 from orchestrix_contract_tests.contracts.async_bus import AsyncMessageBusContract
 from orchestrix_contract_tests.contracts.bus import MessageBusContract
 from orchestrix_contract_tests.contracts.complete_store import CompleteStoreContract
+from orchestrix_contract_tests.contracts.documents import DocumentsContract
 from orchestrix_contract_tests.contracts.event_log import EventLogContract
 from orchestrix_contract_tests.contracts.event_store import EventStoreContract
 from orchestrix_contract_tests.contracts.instrumentation import InstrumentationContract
@@ -16,6 +17,7 @@ from orchestrix_contract_tests.contracts.tracing import TracingContract
 __all__ = [
     "AsyncMessageBusContract",
     "CompleteStoreContract",
+    "DocumentsContract",
     "EventLogContract",
     "EventStoreContract",
     "EventStoreStateMachine",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from orchestrix_contract_tests.contracts.documents import DocumentsContract
 from orchestrix_contract_tests.contracts.event_log import EventLogContract
 from orchestrix_contract_tests.contracts.event_store import EventStoreContract
 from orchestrix_contract_tests.contracts.lifecycle import LifecycleContract
@@ -18,6 +19,7 @@ class CompleteStoreContract(
     SnapshotContract,
     LifecycleContract,
     PersistenceContract,
+    DocumentsContract,
     EventStoreStateMachine,
 ):
     """Section 5, whole; what the subject does not declare is skipped."""

@@ -3,21 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import multiprocessing
-import pickle
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
-from multiprocessing.connection import Connection
-from multiprocessing.process import BaseProcess
-from typing import Any
 
 import pytest
 
 from orchestrix_contract_tests import _child
 from orchestrix_contract_tests.contracts._base import requires
+from orchestrix_contract_tests.contracts._processes import children, receive, rest
 from orchestrix_contract_tests.contracts._store import StoreContract
 from orchestrix_contract_tests.domain import Noted, deposits, example_order
-from orchestrix_contract_tests.driver import PATIENCE, Driver, Stores
+from orchestrix_contract_tests.driver import Driver, Stores
 from orchestrix_core import (
     ConcurrencyError,
     DuplicateEventError,
@@ -114,25 +108,25 @@ class DurabilityContract(StoreContract, needs=("persistent",)):
     @requires("multi_process")
     async def test_one_of_many_processes_wins(self, store: Driver, stores: Stores) -> None:
         """Promise 2: also of processes that race, exactly one wins each time."""
-        with _children(_child.race, stores, 2) as children:
-            for _, pipe in children:
-                assert await _receive(pipe) == "ready"
+        with children(_child.race, stores, 2) as rivals:
+            for _, pipe in rivals:
+                assert await receive(pipe) == "ready"
             for version in range(10):
-                for _, pipe in children:
+                for _, pipe in rivals:
                     pipe.send(version)
-                answers = [await _receive(pipe) for _, pipe in children]
+                answers = [await receive(pipe) for _, pipe in rivals]
                 assert sorted(answers) == ["lost", "won"]
                 assert len(await store.load("acc")) == version + 1
-            for _, pipe in children:
+            for _, pipe in rivals:
                 pipe.send(None)
 
     async def test_killed_process_loses_nothing_acknowledged(self, stores: Stores) -> None:
         """`persistent`: after a kill, every acknowledged save is there, and none in halves."""
-        with _children(_child.append_until_killed, stores, 1) as [(child, pipe)]:
-            said = [await _receive(pipe) for _ in range(21)]
+        with children(_child.append_until_killed, stores, 1) as [(child, pipe)]:
+            said = [await receive(pipe) for _ in range(21)]
             child.kill()
             await asyncio.to_thread(child.join)
-            said += _rest(pipe)
+            said += rest(pipe)
         tried = [id for word, ids in said if word == "trying" for id in ids]
         acknowledged = [id for word, ids in said if word == "stored" for id in ids]
         store = await stores.open()
@@ -142,56 +136,3 @@ class DurabilityContract(StoreContract, needs=("persistent",)):
         assert len(stored) % _child.BATCH == 0
         # No expectation: a server may still commit what it had received from the dead process.
         await store.save("acc", deposits(1))
-
-
-@contextmanager
-def _children(
-    work: Callable[..., None], stores: Stores, count: int
-) -> Iterator[list[tuple[BaseProcess, Connection]]]:
-    """Start processes that do `work` on the same data; none outlives the block."""
-    _check_importable(stores)
-    context = multiprocessing.get_context("spawn")
-    children: list[tuple[BaseProcess, Connection]] = []
-    try:
-        for _ in range(count):
-            ours, theirs = context.Pipe()
-            child = context.Process(
-                target=work, args=(stores.subject, stores.directory, theirs), daemon=True
-            )
-            child.start()
-            theirs.close()
-            children.append((child, ours))
-        yield children
-    finally:
-        for process, ours in children:
-            ours.close()
-            if process.is_alive():
-                process.join(PATIENCE / 4)
-            process.kill()
-            process.join()
-            process.close()
-
-
-def _check_importable(stores: Stores) -> None:
-    try:
-        pickle.dumps(stores.subject)
-    except (pickle.PicklingError, AttributeError, TypeError) as error:
-        pytest.fail(
-            f"the subject cannot be given to another process ({error}): let its `create` be a "
-            "function at the top of a module"
-        )
-
-
-async def _receive(pipe: Connection) -> Any:
-    if not await asyncio.to_thread(pipe.poll, PATIENCE):
-        pytest.fail(f"the other process said nothing for {PATIENCE:.0f} s")
-    return pipe.recv()
-
-
-def _rest(pipe: Connection) -> list[Any]:
-    """Return what a dead child had still said; its last word may be cut off."""
-    words: list[Any] = []
-    with suppress(EOFError, OSError):
-        while True:
-            words.append(pipe.recv())
-    return words

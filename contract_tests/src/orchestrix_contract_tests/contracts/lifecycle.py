@@ -14,6 +14,7 @@ from orchestrix_contract_tests.contracts._store import StoreContract
 from orchestrix_contract_tests.domain import deposits
 from orchestrix_contract_tests.driver import Driver, Stores
 from orchestrix_core import (
+    AsyncDocumentStore,
     AsyncEventLog,
     AsyncEventStore,
     ContractSubject,
@@ -23,7 +24,7 @@ from orchestrix_core import (
     StoreClosedError,
     StreamWrite,
 )
-from orchestrix_core.stores import ASYNC, CAPABILITIES, GLOBAL_LOG, PERSISTENT, SYNC
+from orchestrix_core.stores import ASYNC, CAPABILITIES, DOCUMENTS, GLOBAL_LOG, PERSISTENT, SYNC
 
 __all__ = ["LifecycleContract"]
 
@@ -50,16 +51,24 @@ async def _follow(store: Driver) -> Any:
     return await store.subscribe().next()
 
 
-LOG_USES: Final[dict[str, tuple[Use, tuple[str, ...]]]] = {
+async def _change(store: Driver) -> None:
+    async with store.transaction() as transaction:
+        await transaction.put("c", "k", {})
+
+
+MORE_USES: Final[dict[str, tuple[Use, tuple[str, ...]]]] = {
     "save_all": (lambda store: store.save_all([StreamWrite("a", [])]), ("multi_stream",)),
     "read_log": (lambda store: store.read_log(), ("global_log",)),
     "head": (lambda store: store.head(), ("global_log",)),
     "subscribe": (_follow, ("global_log", "async")),
+    "get_document": (lambda store: store.get_document("c", "k"), ("documents",)),
+    "find_documents": (lambda store: store.find_documents("c"), ("documents",)),
+    "transaction": (_change, ("documents",)),
 }
-"""Every further way to use a store that has a log, and the capabilities it takes."""
+"""Every way to use a store that can do more, and the capabilities it takes."""
 
 EVERY_USE: Final = [pytest.param(use, id=name) for name, use in USES.items()] + [
-    pytest.param(use, id=name, marks=requires(*needs)) for name, (use, needs) in LOG_USES.items()
+    pytest.param(use, id=name, marks=requires(*needs)) for name, (use, needs) in MORE_USES.items()
 ]
 
 
@@ -79,6 +88,8 @@ class LifecycleContract(StoreContract):
         protocols: list[Any] = [AsyncEventStore if is_async else EventStore]
         if GLOBAL_LOG in subject.capabilities:
             protocols.append(AsyncEventLog if is_async else EventLog)
+        if DOCUMENTS in subject.capabilities:
+            protocols.append(AsyncDocumentStore)
         assert all(isinstance(store.store, protocol) for protocol in protocols)
         coroutines = {
             name: inspect.iscoroutinefunction(getattr(store.store, name))

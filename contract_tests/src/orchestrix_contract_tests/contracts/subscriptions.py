@@ -14,7 +14,7 @@ from orchestrix_contract_tests.domain import Noted, deposits
 from orchestrix_contract_tests.driver import Driver, Follower, Stores, bounded
 from orchestrix_core import ConcurrencyError, RecordedEvent, StoreClosedError, StreamWrite
 
-__all__ = ["SubscriptionContract"]
+__all__ = ["SubscriptionContract", "waiting_for"]
 
 
 class SubscriptionContract(StoreContract, needs=("global_log", "async")):
@@ -50,7 +50,7 @@ class SubscriptionContract(StoreContract, needs=("global_log", "async")):
         follower = store.subscribe()
         await follower.next()
         for n in range(3):
-            waiting = await _waiting(follower)
+            waiting = await waiting_for(follower)
             events = deposits(2)
             await store.save(f"acc-{n}", events)
             assert [(await waiting).event, (await follower.next()).event] == events
@@ -59,7 +59,7 @@ class SubscriptionContract(StoreContract, needs=("global_log", "async")):
     async def test_subscriber_on_an_empty_log_waits(self, store: Driver) -> None:
         """Promise 4: an empty log is not the end of it."""
         follower = store.subscribe()
-        waiting = await _waiting(follower)
+        waiting = await waiting_for(follower)
         events = deposits(1)
         await store.save("acc", events)
         assert (await waiting).event == events[0]
@@ -69,7 +69,7 @@ class SubscriptionContract(StoreContract, needs=("global_log", "async")):
     async def test_subscriber_gets_save_all_in_log_order(self, store: Driver) -> None:
         """Promise 4: a multi-stream append arrives as the log has it."""
         follower = store.subscribe()
-        waiting = await _waiting(follower)
+        waiting = await waiting_for(follower)
         b, a = deposits(2), deposits(2)
         await store.save_all([StreamWrite("b", b), StreamWrite("a", a)])
         records = [await waiting, *await follower.take(3)]
@@ -79,7 +79,7 @@ class SubscriptionContract(StoreContract, needs=("global_log", "async")):
     async def test_every_subscriber_gets_everything(self, store: Driver) -> None:
         """Promise 4: subscribers do not take events away from each other."""
         followers = [store.subscribe() for _ in range(3)]
-        waiting = [await _waiting(follower) for follower in followers]
+        waiting = [await waiting_for(follower) for follower in followers]
         await store.save("acc", deposits(3))
         seen = [[await w, *await f.take(2)] for w, f in zip(waiting, followers, strict=True)]
         assert seen == [await store.read_log()] * 3
@@ -102,7 +102,7 @@ class SubscriptionContract(StoreContract, needs=("global_log", "async")):
     async def test_refused_append_reaches_no_subscriber(self, store: Driver) -> None:
         """Promises 1 and 4: what was refused is not heard of, and stalls nobody."""
         follower = store.subscribe()
-        waiting = await _waiting(follower)
+        waiting = await waiting_for(follower)
         with pytest.raises(ConcurrencyError):
             await store.save("acc", deposits(2), 7)
         events = deposits(1)
@@ -114,7 +114,7 @@ class SubscriptionContract(StoreContract, needs=("global_log", "async")):
     async def test_subscriber_hears_of_other_stores(self, store: Driver, stores: Stores) -> None:
         """Promise 4: a commit through another store on the same data arrives as well."""
         follower = store.subscribe()
-        waiting = await _waiting(follower)
+        waiting = await waiting_for(follower)
         (rival,) = await stores.rivals(store, 1)
         events = deposits(2)
         await rival.save("acc", events)
@@ -137,7 +137,7 @@ class SubscriptionContract(StoreContract, needs=("global_log", "async")):
     async def test_cancelled_subscriber_lets_go(self, store: Driver) -> None:
         """Promise 8: cancelling who waits is a clean end; the store works on."""
         follower = store.subscribe()
-        waiting = await _waiting(follower)
+        waiting = await waiting_for(follower)
         waiting.cancel()
         with pytest.raises(asyncio.CancelledError):
             await waiting
@@ -153,7 +153,7 @@ class SubscriptionContract(StoreContract, needs=("global_log", "async")):
         await store.save("acc", deposits(1))
         followers = [store.subscribe(), store.subscribe(await store.head())]
         await followers[0].next()
-        waiting = [await _waiting(follower) for follower in followers]
+        waiting = [await waiting_for(follower) for follower in followers]
         await store.close()
         for wait in waiting:
             with pytest.raises(StoreClosedError):
@@ -176,7 +176,7 @@ class SubscriptionContract(StoreContract, needs=("global_log", "async")):
             await store.subscribe(after).next()
 
 
-async def _waiting(follower: Follower) -> asyncio.Task[RecordedEvent]:
+async def waiting_for(follower: Follower) -> asyncio.Task[RecordedEvent]:
     """Ask for the next record, and let the subscription get as far as it gets without one."""
     task = asyncio.create_task(_next(follower))
     for _ in range(20):

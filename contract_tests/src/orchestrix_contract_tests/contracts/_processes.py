@@ -1,0 +1,71 @@
+"""Other processes on the data of a test: started, listened to, and never left behind."""
+
+from __future__ import annotations
+
+import asyncio
+import multiprocessing
+import pickle
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from multiprocessing.connection import Connection
+from multiprocessing.process import BaseProcess
+from typing import Any
+
+import pytest
+
+from orchestrix_contract_tests.driver import PATIENCE, Stores
+
+__all__ = ["children", "receive", "rest"]
+
+
+@contextmanager
+def children(
+    work: Callable[..., None], stores: Stores, count: int
+) -> Iterator[list[tuple[BaseProcess, Connection]]]:
+    """Start processes that do `work` on the same data; none outlives the block."""
+    _check_importable(stores)
+    context = multiprocessing.get_context("spawn")
+    started: list[tuple[BaseProcess, Connection]] = []
+    try:
+        for _ in range(count):
+            ours, theirs = context.Pipe()
+            child = context.Process(
+                target=work, args=(stores.subject, stores.directory, theirs), daemon=True
+            )
+            child.start()
+            theirs.close()
+            started.append((child, ours))
+        yield started
+    finally:
+        for process, ours in started:
+            ours.close()
+            if process.is_alive():
+                process.join(PATIENCE / 4)
+            process.kill()
+            process.join()
+            process.close()
+
+
+def _check_importable(stores: Stores) -> None:
+    try:
+        pickle.dumps(stores.subject)
+    except (pickle.PicklingError, AttributeError, TypeError) as error:
+        pytest.fail(
+            f"the subject cannot be given to another process ({error}): let its `create` be a "
+            "function at the top of a module"
+        )
+
+
+async def receive(pipe: Connection) -> Any:
+    if not await asyncio.to_thread(pipe.poll, PATIENCE):
+        pytest.fail(f"the other process said nothing for {PATIENCE:.0f} s")
+    return pipe.recv()
+
+
+def rest(pipe: Connection) -> list[Any]:
+    """Return what a dead child had still said; its last word may be cut off."""
+    words: list[Any] = []
+    with suppress(EOFError, OSError):
+        while True:
+            words.append(pipe.recv())
+    return words
