@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import inspect
 from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
@@ -12,6 +13,7 @@ import attrs
 from orchestrix_core._providers import DEFAULT_BUS
 from orchestrix_core.configuration import Configuration
 from orchestrix_core.configuration._document import nearest
+from orchestrix_core.configuration._structuring import config_fields
 from orchestrix_core.errors import ConfigurationError, MissingCapabilityError
 from orchestrix_core.hookspecs import Backend, Kind
 from orchestrix_core.plugins import InstalledBackend, PluginRegistry
@@ -84,8 +86,9 @@ def create(
 ) -> Any:
     """Return a new, unopened backend made from its settings; `existing`: it makes no new store."""
     settings = configuration.settings(backend)
-    if existing and "create" in attrs.fields_dict(backend.config):
-        settings = attrs.evolve(settings, create=False)
+    if existing and "create" in config_fields(backend.config):
+        evolve = attrs.evolve if attrs.has(backend.config) else dataclasses.replace
+        settings = evolve(settings, create=False)
     more = {}
     if serializer is not None and "serializer" in inspect.signature(backend.create).parameters:
         more["serializer"] = serializer

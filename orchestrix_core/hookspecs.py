@@ -48,7 +48,7 @@ class Backend:
     """
     One choice that a plugin offers.
 
-    `config` is an attrs class whose fields are the backend's settings: the table
+    `config` is an attrs class or a dataclass whose fields are the backend's settings: the table
     `[orchestrix.<kind>.<name>]` is structured into it, and `create` is called with the result.
     An event store that keeps bytes gives its `create` a second parameter, `serializer=None`: the
     application's `Serializer`, or the command line's, which reads events whose class it has not.

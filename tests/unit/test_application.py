@@ -1,13 +1,16 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 import attrs
 import pytest
 
 from orchestrix_core import Event, MessageRegistry, upcaster
 from orchestrix_core import application as application_module
+from orchestrix_core._backends import create
 from orchestrix_core.application import Orchestrix
+from orchestrix_core.configuration import Configuration
 from orchestrix_core.errors import (
     BackendNotFoundError,
     ConfigurationError,
@@ -295,3 +298,23 @@ def test_what_a_backend_refuses_is_told_with_its_key(make):
         make('[orchestrix]\nevent_store = "picky"\nmessage_bus = "bus"', Picky())
     assert caught.value.key == "orchestrix.event_store.picky"
     assert "hunter2" not in str(caught.value)
+
+
+@attrs.frozen
+class MadeByAttrs:
+    create: bool = True
+
+
+@dataclass(frozen=True)
+class MadeByDataclass:
+    create: bool = True
+
+
+@pytest.mark.parametrize("config", [MadeByAttrs, MadeByDataclass])
+def test_a_command_that_only_looks_makes_no_store(config, tmp_path):
+    file = tmp_path / "orchestrix.toml"
+    file.write_text('[orchestrix]\nevent_store = "looked"\n')
+    backend = Backend(kind="event_store", name="looked", config=config, create=lambda made: made)
+    configuration = Configuration.load(file, environ={})
+    assert create(configuration, backend) == config(create=True)
+    assert create(configuration, backend, existing=True) == config(create=False)
