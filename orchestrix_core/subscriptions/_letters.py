@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+import builtins
+from datetime import UTC, datetime
 from typing import Any, Literal
 
 import attrs
+
+from orchestrix_core.documents import Document, Transaction
+from orchestrix_core.subscriptions._checkpoints import documents_in, letters_of
+from orchestrix_core.subscriptions._letter_keys import DUE, first_letters, key_of, prefix_of
 
 __all__ = ["DeadLetter", "DeadLetters"]
 
@@ -47,11 +52,15 @@ class DeadLetters:
     """The dead letters of one subscription, from any process; nothing need run for it."""
 
     def __init__(self, store: Any, subscription: str) -> None:
-        raise NotImplementedError
+        self._store = store
+        self._subscription = subscription
+        self._collection = letters_of(subscription)
 
     async def list(self, aggregate_id: str | None = None) -> list[DeadLetter]:
         """Return all, or those of one stream, by stream and position."""
-        raise NotImplementedError
+        prefix = "" if aggregate_id is None else prefix_of(aggregate_id)
+        found = documents_in(self._store, self._collection, prefix)
+        return [self._letter(document) async for document in found]
 
     async def replay(self, aggregate_id: str | None = None) -> int:
         """
@@ -60,7 +69,11 @@ class DeadLetters:
         The worker that runs the subscription does it, or the next one to: in order, until the
         stream is free again or an event fails once more.
         """
-        raise NotImplementedError
+        prefix = "" if aggregate_id is None else prefix_of(aggregate_id)
+        first = [
+            letter.key async for letter in first_letters(self._store, self._collection, prefix)
+        ]
+        return sum([await self._replay(key) for key in first])
 
     async def drop(self, aggregate_id: str, position: int) -> bool:
         """
@@ -68,4 +81,26 @@ class DeadLetters:
 
         The events behind it are handled, as by `replay`.
         """
-        raise NotImplementedError
+        async with self._store.transaction() as transaction:
+            found: bool = await transaction.delete(self._collection, key_of(aggregate_id, position))
+            rest = await transaction.find(self._collection, prefix=prefix_of(aggregate_id), limit=1)
+            if found and rest and rest[0].body["state"] == "parked":
+                await self._make_due(transaction, rest[0].key, "parked")
+        return found
+
+    async def _replay(self, key: str) -> bool:
+        async with self._store.transaction() as transaction:
+            return await self._make_due(transaction, key, "failed")
+
+    async def _make_due(self, transaction: Transaction, key: str, state: str) -> bool:
+        letter = await transaction.get(self._collection, key)
+        if letter is None or letter.body["state"] != state:
+            return False  # somebody else saw to it
+        body = {**letter.body, "state": "due"}
+        await transaction.put(self._collection, key, body, expect=letter.revision, due=DUE)
+        return True
+
+    def _letter(self, document: Document) -> DeadLetter:
+        body: builtins.dict[str, Any] = {**document.body}
+        time = datetime.fromisoformat(body.pop("time")).astimezone(UTC)
+        return DeadLetter(subscription=self._subscription, time=time, **body)

@@ -1,0 +1,148 @@
+"""One partition at work: what the log holds behind its position, page by page, as it grows."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from typing import Any
+
+from orchestrix_core.errors import OrchestrixError, StoreClosedError
+from orchestrix_core.subscriptions._aside import Aside
+from orchestrix_core.subscriptions._feed import Feed, Page, Pages
+from orchestrix_core.subscriptions._lease import Lease, LeaseLost, PositionMoved
+from orchestrix_core.subscriptions._patience import AWAY, Freed, Patience, Stopped
+from orchestrix_core.subscriptions._subscription import Subscription, partition_of
+from orchestrix_core.subscriptions._work import Work
+
+__all__ = ["Runner"]
+
+_log = logging.getLogger(__name__)
+
+
+class Runner:
+    """
+    Handles the events of one partition for as long as it holds the lease.
+
+    Args:
+        moved: called when the position has changed and is not stored yet.
+    """
+
+    def __init__(
+        self,
+        store: Any,
+        subscription: Subscription,
+        partition: int,
+        lease: Lease,
+        feed: Feed,
+        pages: Pages,
+        moved: Callable[[], None],
+    ) -> None:
+        self.subscription = subscription
+        self.lease = lease
+        self._store = store
+        self._partition = partition
+        self._feed = feed
+        self._pages = pages
+        self._moved = moved
+        self._aside = Aside(store, subscription, partition)
+        self._patience = Patience(store, lease, subscription.retry)
+        self._work = Work(store, subscription, lease, self._aside, self._patience)
+        self._sure = False  # that position and letters are as they are stored
+        self._look = False
+        self._awake = asyncio.Event()
+
+    @property
+    def is_stopping(self) -> bool:
+        """Whether it was asked to stop."""
+        return self._patience.stopping.is_set()
+
+    def stop(self) -> None:
+        """Ask it to end after the event that is being handled."""
+        self._patience.stopping.set()
+        self._awake.set()
+
+    def look(self) -> None:
+        """Ask it to see whether dead letters are to be handled again."""
+        if self._aside.blocked:
+            self._look = True
+            self._awake.set()
+
+    async def run(self) -> None:
+        """
+        Work until `stop`.
+
+        Raises:
+            LeaseLost: another worker has the partition.
+            StoreClosedError: the store was closed.
+        """
+        self._feed.wake(self._awake)
+        failed = 0
+        try:
+            while not self.is_stopping:
+                failed = 0 if await self._try(failed) else failed + 1
+        except Stopped:
+            pass
+        finally:
+            self._feed.forget(self._awake)
+
+    async def _try(self, failed: int) -> bool:
+        """Take one step; when it fails, say so, wait, and return False."""
+        try:
+            await self._step()
+        except PositionMoved as moved:
+            self.lease.position = self.lease.stored = moved.position
+            self._sure = False
+        except Freed:
+            pass  # the stream is due now
+        except (LeaseLost, StoreClosedError, Stopped):
+            raise
+        except Exception as error:
+            self._sure = False
+            self._complain(error, logging.DEBUG if failed else logging.WARNING)
+            await self._patience.pause(AWAY.pause(failed + 1))
+            return False
+        return True
+
+    def _complain(self, error: Exception, level: int) -> None:
+        text = "partition %d of subscription %s waits: %s"
+        trace = None if isinstance(error, OrchestrixError) else error
+        _log.log(level, text, self._partition, self.subscription.name, error, exc_info=trace)
+
+    async def _step(self) -> None:
+        """Do what there is to do, or wait until there is something."""
+        if not self._sure:
+            await self.lease.look(self._store)
+            await self._aside.load()
+            self._sure = True
+        if self._look:
+            self._look = False
+            await self._aside.look()
+        for stream in sorted(self._aside.due):
+            await self._work.replay(stream)
+        self._awake.clear()
+        if self._feed.head > self.lease.position:
+            page = await self._pages.behind(self.lease.position, self._feed.head)
+            await self._advance(page)
+        elif not self.is_stopping and not self._look:
+            await self._awake.wait()
+
+    async def _advance(self, page: Page) -> None:
+        """Handle what of a page is in this partition, a batch at a time."""
+        size, count = self.subscription.batch, self.subscription.partitions
+        records = [
+            record
+            for record in page.records
+            if partition_of(record.aggregate_id, count) == self._partition
+        ]
+        for start in range(0, len(records), size):
+            if self.is_stopping:
+                return
+            batch = records[start : start + size]
+            end = page.upto if start + size >= len(records) else batch[-1].position
+            await self._work.do(batch, end)
+            await asyncio.sleep(0)  # a store in memory and a quick handler wait for nothing
+        if not records:
+            self.lease.position = page.upto
+        if self.lease.position > self.lease.stored:
+            self._moved()
