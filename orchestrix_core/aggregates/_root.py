@@ -35,13 +35,16 @@ class CannotSaveError(OrchestrixError):
 
 def when(*types: type[Event]) -> Callable[[Callable[[A, E], None]], Callable[[A, E], None]]:
     """Mark a method of an aggregate as the one that applies events of these types."""
+    if not types:
+        msg = "@when takes the event classes that the method applies, at least one"
+        raise TypeError(msg)
     for kind in types:
         if not (isinstance(kind, type) and issubclass(kind, Event)):
             msg = f"@when takes event classes, not {kind!r}"
             raise TypeError(msg)
 
     def mark(method: Callable[[A, E], None]) -> Callable[[A, E], None]:
-        setattr(method, _APPLIES, types)
+        setattr(method, _APPLIES, (*getattr(method, _APPLIES, ()), *types))
         return method
 
     return mark
@@ -95,7 +98,7 @@ class AggregateRoot:
     snapshot_version: ClassVar[int] = 1
     """The schema version of `to_state`; raise it when the shape changes: old ones are replayed."""
 
-    _appliers: ClassVar[Mapping[type[Event], Applier]] = {}
+    _appliers: ClassVar[Mapping[type[Event], Applier]]
     _not_savable: str | None = None
     """Why a repository must refuse to save it."""
     _snapshot_outdated = False
@@ -154,3 +157,6 @@ class AggregateRoot:
     def _snapshot_schema(self) -> int | None:
         """Return the schema version of its snapshots; None: it can be in none."""
         return self.snapshot_version if self._has_snapshots() else None
+
+
+AggregateRoot.__init_subclass__()  # it applies nothing itself, and says so like its subclasses

@@ -40,6 +40,7 @@ class Given(Generic[A]):
     def __init__(self, make: Callable[[], A], events: Sequence[Event]) -> None:
         self._make = make
         self._events = events
+        self._as_given = deepcopy(events)
 
     @overload
     def when(self: Given[Decided[C, E, S]], command: C, /) -> Decision[Decided[C, E, S]]: ...
@@ -62,6 +63,7 @@ class Given(Generic[A]):
         except Exception as error:
             return Decision(aggregate, error=error)
         _refuse_async(action, result)
+        self._check_events()
         self._check_replay(aggregate)
         return Decision(aggregate, result)
 
@@ -69,6 +71,11 @@ class Given(Generic[A]):
         aggregate = self._make()
         aggregate.replay([*self._events, *more])
         return aggregate
+
+    def _check_events(self) -> None:
+        """A list in an event is the event's: who changes it changes what is stored."""
+        if lines := event_differences(self._as_given, self._events, ()):
+            raise _RuleBrokenError("\n  ".join(["an event was changed", *lines]))
 
     def _check_replay(self, aggregate: A) -> None:
         """What its events do not say is lost when it is loaded again."""

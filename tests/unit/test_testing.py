@@ -186,6 +186,22 @@ def test_a_change_that_no_event_says_is_found():
     assert "Decimal('9') once its events are replayed" in str(error)
 
 
+def test_an_event_that_is_changed_is_found():
+    class Careless(Order):
+        def _placed(self, event):
+            self.tags = event.tags
+
+        def tag(self):
+            self.tags["x"] = 1
+
+    placed = Placed(total=Decimal(1), tags={"y": 1})
+    error = fails(lambda: given(Careless, placed).when(Careless.tag))
+    assert str(error).splitlines() == [
+        "an event was changed",
+        "  event 1, Placed: tags['x']: expected nothing, got 1",
+    ]
+
+
 def test_a_decider_that_is_not_pure_is_found():
     def add(state, event):
         state["total"] = event.total

@@ -188,8 +188,53 @@ def test_a_subclass_has_its_parents_appliers_and_its_own():
 
 
 def test_when_takes_event_classes():
-    with pytest.raises(TypeError, match="event classes"):
+    with pytest.raises(TypeError, match="event classes, not <class 'int'>"):
         when(int)
+    with pytest.raises(TypeError, match="at least one"):
+        when()
+
+
+def test_a_method_may_be_marked_twice_and_an_event_not():
+    class Both(AggregateRoot):
+        applied = 0
+
+        @when(Moved)
+        @when(Opened, Closed)
+        def _any(self, event):
+            self.applied += 1
+
+    both = Both("A")
+    both.replay([Moved(cents=1), Opened(owner="Ann"), Closed()])
+    assert both.applied == 3
+    with pytest.raises(TypeError, match=r"Twice has two @when\(Moved\) methods: one, two"):
+
+        class Twice(AggregateRoot):
+            one = when(Moved)(lambda self, event: None)
+            two = when(Moved)(lambda self, event: None)
+
+
+def test_an_applier_is_overridden_by_its_name():
+    class Strict(Account):
+        def _moved(self, event):
+            self.cents += 2 * event.cents
+
+    strict = Strict("A")
+    strict.replay([Moved(cents=1)])
+    assert strict.cents == 2
+    with pytest.raises(UnhandledEventError, match="AggregateRoot has no"):
+        AggregateRoot("A").apply(Closed())
+
+
+def test_an_apply_of_its_own_sees_each_event():
+    class Seeing(Account):
+        def apply(self, event):
+            self.seen = [*getattr(self, "seen", ()), type(event)]
+            super().apply(event)
+
+    seeing = Seeing("A")
+    seeing.replay([Opened(owner="Ann")])
+    seeing.record(Moved(cents=1))
+    assert (seeing.seen, seeing.version) == ([Opened, Moved], 2)
 
 
 def test_snapshot_every_is_at_least_one(store):
