@@ -13,12 +13,19 @@ from decimal import Decimal
 from typing import assert_type
 
 import attrs
+from opentelemetry.trace import Span
 
 from orchestrix.infrastructure.memory import (
     InMemoryAsyncEventStore,
     InMemoryAsyncMessageBus,
     InMemoryEventStore,
     InMemoryMessageBus,
+)
+from orchestrix.infrastructure.observability.jaeger import (
+    JaegerTracer,
+    TracingConfig,
+    get_tracer,
+    init_tracing,
 )
 from orchestrix_core import (
     AggregateRoot,
@@ -262,3 +269,16 @@ def helpers_for_tests() -> None:
     given(Bare)  # type: ignore[type-var]  # pyright: ignore[reportCallIssue, reportArgumentType]
     with frozen_world(ids=["a", "b"]) as world:
         assert_type(world, Frozen)
+
+
+async def traces() -> None:
+    tracer = init_tracing(service_name="shop", jaeger_agent_port=6831, transport="agent")
+    assert_type(tracer, JaegerTracer)
+    assert_type(init_tracing(config=TracingConfig("shop")), JaegerTracer)
+    assert_type(get_tracer().get_trace_id(), str | None)
+    with tracer.span_command("PlaceOrder", "ORD-001") as span:
+        assert_type(span, Span)
+    async with tracer.async_span("price", {"amount": 42, "of": ("a", "b")}) as span:
+        assert_type(span, Span)
+    init_tracing("shop", jaeger_port=1)  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
+    init_tracing("shop", transport="udp")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]

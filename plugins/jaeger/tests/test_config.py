@@ -13,6 +13,7 @@ from orchestrix.infrastructure.observability.jaeger import (
     TracingConfig,
     plugin,
 )
+from orchestrix.infrastructure.observability.jaeger._config import Settings
 from orchestrix_core import ConfigurationError, Instrumentation
 from orchestrix_core.configuration import Configuration
 from orchestrix_core.plugins import PluginRegistry
@@ -62,6 +63,12 @@ def test_the_reference_is_kept():
     assert dataclasses.is_dataclass(config)
     with pytest.raises(dataclasses.FrozenInstanceError):
         config.service_name = "other"
+
+
+def test_every_field_is_a_keyword_of_init_tracing():
+    fields = {field.name: field.type for field in dataclasses.fields(TracingConfig)}
+    del fields["service_name"]
+    assert {name: of.__forward_arg__ for name, of in Settings.__annotations__.items()} == fields
 
 
 @pytest.mark.parametrize(("setting", "value"), WRONG)

@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
-from typing import Any, Final, Literal, TypeAlias
+from typing import Any, Final, Literal, TypeAlias, TypedDict
 
-__all__ = ["JaegerConfig", "Protocol", "TracingConfig", "Transport"]
+__all__ = ["JaegerConfig", "Protocol", "Settings", "TracingConfig", "Transport"]
 
 Transport: TypeAlias = Literal["agent", "otlp"]
 Protocol: TypeAlias = Literal["http", "grpc"]
@@ -69,6 +69,23 @@ class TracingConfig:
         if self.otlp_endpoint is not None and self.transport != "otlp":
             msg = 'otlp_endpoint is given, but transport is "agent": set transport = "otlp"'
             raise ValueError(msg)
+
+
+class Settings(TypedDict, total=False):
+    """The fields of `TracingConfig` but the name of the service, as keywords of a call."""
+
+    jaeger_agent_host: str
+    jaeger_agent_port: int
+    jaeger_sampler_type: str
+    jaeger_sampler_param: float
+    transport: Transport
+    otlp_endpoint: str | None
+    otlp_protocol: Protocol
+    max_packet_size: int
+    max_queue_size: int
+    max_batch_size: int
+    schedule_delay: float
+    shutdown_timeout: float
 
 
 def _wrong(name: str, what: str, value: Any) -> ValueError:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Unpack
 
 from opentelemetry.sdk.trace.export import SpanExporter
 
-from orchestrix.infrastructure.observability.jaeger._config import TracingConfig
+from orchestrix.infrastructure.observability.jaeger._config import Settings, TracingConfig
 from orchestrix.infrastructure.observability.jaeger._tracer import JaegerTracer
 from orchestrix_core import OrchestrixError
 
@@ -24,7 +24,7 @@ def init_tracing(
     *,
     config: TracingConfig | None = None,
     exporter: SpanExporter | None = None,
-    **settings: Any,
+    **settings: Unpack[Settings],
 ) -> JaegerTracer:
     """
     Make a tracer and let `get_tracer` return it until it is closed.
