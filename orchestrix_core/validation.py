@@ -7,7 +7,7 @@ Backend authors call these first; nothing has been touched when one of them rais
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, NoReturn
 
 import msgspec
@@ -23,6 +23,7 @@ __all__ = [
     "check_id",
     "check_range",
     "check_snapshot",
+    "check_text",
     "check_types",
     "check_writes",
     "decode_state",
@@ -45,6 +46,12 @@ def check_id(value: Any, argument: str = "aggregate_id") -> None:
         except UnicodeEncodeError as error:
             msg = f"{argument} {value!r} is not valid Unicode"
             raise ValueError(msg) from error
+
+
+def check_text(value: Any, argument: str) -> None:
+    """Refuse what is not a str of valid Unicode; unlike an id, it may be empty."""
+    if value != "":
+        check_id(value, argument)
 
 
 def check_append(aggregate_id: Any, events: Any, expected_version: Any) -> tuple[Event, ...]:
@@ -165,8 +172,14 @@ def decode_state(state: bytes) -> dict[str, Any]:
 
 
 def check_due(due: Any) -> datetime | None:
-    """Return when a document is due, if it is: a datetime with a time zone, or None."""
-    if due is not None and (not isinstance(due, datetime) or due.utcoffset() is None):
+    """Return when a document is due, if it is, in UTC; refuse what is no aware datetime."""
+    if due is None:
+        return None
+    if not isinstance(due, datetime) or due.utcoffset() is None:
         msg = f"due must be a datetime with a time zone, not {due!r}"
         raise (ValueError if isinstance(due, datetime) else TypeError)(msg)
-    return due
+    try:
+        return due.astimezone(UTC)  # instants compare right, also where clocks are put back
+    except OverflowError as error:
+        msg = f"due {due!r} is outside of the years 1 to 9999 in UTC"
+        raise ValueError(msg) from error

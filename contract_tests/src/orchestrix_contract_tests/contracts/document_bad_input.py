@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from datetime import datetime
+from datetime import datetime, timedelta, timezone
 from decimal import Decimal
 from typing import Any, Final
 
@@ -20,6 +20,8 @@ Call = Callable[[Any, Any], Awaitable[Any]]
 """A use of a transaction, or of the store, with one bad value."""
 
 WRONG_NAMES: Final = ["", None, 7, b"acc", "\ud800"]
+BEFORE_TIME: Final = datetime(1, 1, 1, tzinfo=timezone(timedelta(hours=9)))
+"""In UTC, where instants are compared, this is in the year 0, which there is not."""
 IN_TRANSACTION: Final[dict[str, tuple[str, Call]]] = {
     "get-collection": ("collection", lambda tx, bad: tx.get(bad, "k")),
     "get-key": ("key", lambda tx, bad: tx.get("c", bad)),
@@ -104,7 +106,9 @@ class DocumentBadInputContract(StoreContract, needs=("documents",)):
         assert await state(store) == before
 
     @pytest.mark.parametrize(
-        "bad", [datetime(2024, 2, 29), "2024-02-29T12:00:00Z", 0, 1.5, NOON.date()], ids=repr
+        "bad",
+        [datetime(2024, 2, 29), "2024-02-29T12:00:00Z", 0, 1.5, NOON.date(), BEFORE_TIME],
+        ids=repr,
     )
     async def test_due_must_be_an_aware_datetime(self, store: Driver, bad: Any) -> None:
         """Documents: a naive time is no instant; the error names the argument."""

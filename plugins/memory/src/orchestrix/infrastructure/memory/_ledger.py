@@ -34,11 +34,14 @@ from orchestrix_core.validation import (
     encode_state,
 )
 
+__all__ = ["Ledger", "LedgerDraft"]
+
 
 class Ledger:
     """Streams, the log over them, and snapshots; not thread-safe."""
 
     def __init__(self, serializer: JSONSerializer) -> None:
+        self._serializer = serializer
         self._codec = serializer.codec
         self._streams: dict[str, list[Event]] = {}
         # The log at position - 1: stream and version, in two lists, since a tuple for each event
@@ -77,6 +80,20 @@ class Ledger:
             for write in kept:
                 self._write(*write)
 
+    def draft(self) -> LedgerDraft:
+        """Return an empty set of appends."""
+        return LedgerDraft(self, Ledger(self._serializer))
+
+    def lend(self, other: Ledger, aggregate_id: str, ids: Sequence[str]) -> None:
+        """Let another ledger know what an append of these ids to this stream depends on."""
+        if aggregate_id not in other._streams and aggregate_id in self._streams:
+            other._streams[aggregate_id] = self._streams[aggregate_id].copy()
+        other._ids.update(self._ids.intersection(ids))
+
+    def copied(self, events: Iterable[Event]) -> list[Event]:
+        """Return the events; those that can change, as copies."""
+        return [self._copy(event) for event in events]
+
     def _is_new(self, aggregate_id: str, ids: list[str], expected: int | None) -> bool:
         """Whether to append; False: the very same append was stored before."""
         if not self._ids.isdisjoint(ids):
@@ -106,7 +123,7 @@ class Ledger:
             codec.check(event)
             if not codec.immutable:
                 mutable = True
-        return (self._copied(batch) if mutable else batch), mutable
+        return (self.copied(batch) if mutable else batch), mutable
 
     def _write(
         self, aggregate_id: str, ids: list[str], events: Sequence[Event], mutable: bool
@@ -126,13 +143,13 @@ class Ledger:
         check_id(aggregate_id)
         first = check_range(0 if from_version is None else from_version, "from_version")
         events = self._streams.get(aggregate_id, [])[first:]
-        return self._copied(events) if aggregate_id in self._mutable else events
+        return self.copied(events) if aggregate_id in self._mutable else events
 
     def load_by_trace(self, trace_id: str) -> list[Event]:
         """Return a trace's events in log order."""
         check_id(trace_id, "trace_id")
         self._index_traces()
-        return self._copied(self._at(p) for p in self._traces.get(trace_id, ()))
+        return self.copied(self._at(p) for p in self._traces.get(trace_id, ()))
 
     def read_log(
         self, after: int, limit: int, types: Collection[str] | None
@@ -177,9 +194,6 @@ class Ledger:
             event=self._copy(self._at(position)),
         )
 
-    def _copied(self, events: Iterable[Event]) -> list[Event]:
-        return [self._copy(event) for event in events]
-
     def _copy(self, event: Event) -> Event:
         codec = self._codec(type(event))
         return event if codec.immutable else codec.copy(event)
@@ -191,3 +205,30 @@ class Ledger:
             if trace_id is not None:
                 self._traces.setdefault(trace_id, []).append(position)
         self._traced = self.head
+
+
+class LedgerDraft:
+    """
+    Appends that are checked at once, as if they were made, and made at the end.
+
+    That works while nobody else appends: who holds a draft keeps the others waiting.
+    """
+
+    def __init__(self, ledger: Ledger, scratch: Ledger) -> None:
+        self._ledger = ledger
+        self._scratch = scratch  # it has the streams that are appended to, and no others
+        self._accepted: list[list[StreamWrite]] = []
+
+    def append(self, writes: Sequence[StreamWrite]) -> None:
+        """Check and note an append over several streams, all or none."""
+        for aggregate_id, events, _ in check_writes(writes):
+            self._ledger.lend(self._scratch, aggregate_id, [event.id for event in events])
+        self._scratch.append_all(writes)
+        self._accepted.append(
+            [attrs.evolve(write, events=self._ledger.copied(write.events)) for write in writes]
+        )
+
+    def commit(self) -> None:
+        """Make every append."""
+        for writes in self._accepted:
+            self._ledger.append_all(writes)

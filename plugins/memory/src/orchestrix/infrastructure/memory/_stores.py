@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Collection, Sequence
+from contextlib import asynccontextmanager
+from datetime import datetime
 
+from orchestrix.infrastructure.memory._documents import Documents
 from orchestrix.infrastructure.memory._ledger import Ledger
+from orchestrix.infrastructure.memory._transactions import Transactions
 from orchestrix_core import (
+    Document,
     Event,
     JSONSerializer,
     RecordedEvent,
@@ -14,6 +19,7 @@ from orchestrix_core import (
     StoreClosedError,
     StreamInfo,
     StreamWrite,
+    Transaction,
 )
 from orchestrix_core.stores import AsyncLifecycle, Lifecycle
 from orchestrix_core.validation import check_range
@@ -98,13 +104,15 @@ class InMemoryEventStore(_Opened, Lifecycle):
 
 class InMemoryAsyncEventStore(_Opened, AsyncLifecycle):
     """
-    Async event store with snapshots and a live log; nothing survives the process.
+    Async event store with snapshots, a live log and documents; nothing survives the process.
 
     For one event loop. It is open from the start.
     """
 
     def __init__(self, serializer: JSONSerializer | None = None) -> None:
         super().__init__(serializer)
+        self._documents = Documents()
+        self._transactions = Transactions()
         self._sleepers: set[asyncio.Future[None]] = set()
 
     async def initialize(self) -> None:
@@ -124,6 +132,8 @@ class InMemoryAsyncEventStore(_Opened, AsyncLifecycle):
         self, aggregate_id: str, events: Sequence[Event], expected_version: int | None = None
     ) -> None:
         """Append all of `events` or none; see `orchestrix_core.AsyncEventStore.save`."""
+        if self._transactions.open:
+            await self._transactions.pass_by()
         self._ledger.append(aggregate_id, events, expected_version)
         self._wake()
 
@@ -148,6 +158,8 @@ class InMemoryAsyncEventStore(_Opened, AsyncLifecycle):
 
     async def save_all(self, writes: Sequence[StreamWrite]) -> None:
         """Append to several streams, all or none."""
+        if self._transactions.open:
+            await self._transactions.pass_by()
         self._ledger.append_all(writes)
         self._wake()
 
@@ -164,6 +176,33 @@ class InMemoryAsyncEventStore(_Opened, AsyncLifecycle):
     async def streams(self, after: str = "", limit: int = 1000) -> list[StreamInfo]:
         """Return up to `limit` streams with an id above `after`, in id order."""
         return self._ledger.streams(after, limit)
+
+    async def get_document(self, collection: str, key: str) -> Document | None:
+        """Return a committed document, or None."""
+        _ = self._ledger  # closed: say so
+        return self._documents.get(collection, key)
+
+    async def find_documents(
+        self,
+        collection: str,
+        *,
+        prefix: str = "",
+        after: str = "",
+        due: datetime | None = None,
+        limit: int = 1000,
+    ) -> list[Document]:
+        """Return up to `limit` committed documents: by key, or with `due`, as they are due."""
+        _ = self._ledger  # closed: say so
+        return self._documents.find(collection, prefix, after, due, limit)
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[Transaction]:
+        """Return a transaction for one `async with`; transactions run one after another."""
+        _ = self._ledger  # closed: say so before waiting
+        async with self._transactions.run(self._documents, lambda: self._ledger) as transaction:
+            yield transaction
+        if transaction.appends:
+            self._wake()
 
     def subscribe(self, after: int = 0) -> AsyncIterator[RecordedEvent]:
         """Yield what is there after `after`, then each new event as it is saved."""

@@ -11,11 +11,11 @@ from orchestrix.infrastructure.memory._bus import InMemoryAsyncMessageBus, InMem
 from orchestrix.infrastructure.memory._stores import InMemoryAsyncEventStore, InMemoryEventStore
 from orchestrix_core import Backend, ContractSubject, hookimpl
 from orchestrix_core.hookspecs import Kind
-from orchestrix_core.stores import ASYNC, GLOBAL_LOG, MULTI_STREAM, NOTIFY, SYNC
+from orchestrix_core.stores import ASYNC, DOCUMENTS, GLOBAL_LOG, MULTI_STREAM, NOTIFY, SYNC
 
 __all__ = ["MemoryConfig", "orchestrix_backends", "orchestrix_contract_subjects"]
 
-_ASYNC_STORE = frozenset({ASYNC, GLOBAL_LOG, MULTI_STREAM, NOTIFY})
+_ASYNC_STORE = frozenset({ASYNC, DOCUMENTS, GLOBAL_LOG, MULTI_STREAM, NOTIFY})
 _SYNC_STORE = frozenset({SYNC, GLOBAL_LOG, MULTI_STREAM})
 
 
