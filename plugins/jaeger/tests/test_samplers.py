@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+
 import pytest
 from opentelemetry.sdk.trace.sampling import Decision
 
@@ -72,6 +76,23 @@ def test_a_rate_below_one_keeps_one_in_several_seconds():
     clock.now += 1.5
     assert taken(limiter, 5) == 1
     assert limiter.get_description() == "RateLimiting{0.1}"
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork on this system")
+def test_a_fork_while_another_thread_decides_leaves_no_lock_behind():
+    script = """
+import os
+from orchestrix.infrastructure.observability.jaeger._samplers import RateLimiting
+
+limiter = RateLimiting(1.0)
+limiter._lock.acquire()  # as a thread would that decides at this moment
+pid = os.fork()
+if pid == 0:
+    limiter.should_sample(None, 1, "span")
+    os._exit(0)
+assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+"""
+    subprocess.run([sys.executable, "-c", script], check=True, timeout=60)
 
 
 def test_ratelimiting_counts_traces_and_not_spans(make_tracer, memory):

@@ -216,3 +216,15 @@ def test_what_two_tracers_keep_apart(make_tracer):
         pass
     assert set(spans(first)) == {"a"}
     assert set(spans(second)) == {"b"}
+
+
+def test_the_settings_stand_over_the_environment(monkeypatch, make_tracer, memory):
+    monkeypatch.setenv("OTEL_SERVICE_NAME", "elsewhere")
+    monkeypatch.setenv("OTEL_RESOURCE_ATTRIBUTES", "deployment.environment.name=staging")
+    monkeypatch.setenv("OTEL_TRACES_SAMPLER", "always_off")
+    tracer = make_tracer("here", exporter=memory)
+    with tracer.span("inside"):
+        pass
+    told = spans(tracer)["inside"].resource.attributes
+    assert told["service.name"] == "here"
+    assert told["deployment.environment.name"] == "staging"

@@ -64,9 +64,8 @@ def get_tracer() -> JaegerTracer:
     Raises:
         OrchestrixError: there is none.
     """
-    with _lock:
-        if found := _open_ones():
-            return found[-1]
+    if found := _open_ones():
+        return found[-1]
     msg = 'no tracer is open: call init_tracing(service_name="...") first'
     raise OrchestrixError(msg)
 
@@ -85,4 +84,4 @@ def use_tracer(tracer: JaegerTracer) -> Iterator[JaegerTracer]:
 
 
 def _open_ones() -> list[JaegerTracer]:
-    return [tracer for tracer in _tracers if not tracer.closed]
+    return [tracer for tracer in tuple(_tracers) if not tracer.closed]

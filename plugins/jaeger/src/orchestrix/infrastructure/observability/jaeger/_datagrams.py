@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import socket
-import threading
 from time import monotonic
 from typing import Final
 
@@ -21,6 +20,8 @@ class Datagrams:
     The socket is connected, for only then the kernel tells of a port that nobody listens on. It
     tells it late, at the next use of the socket, so the error is asked for after each datagram:
     on the same machine it is there by then.
+
+    For one thread at a time, as exporters are: a lock could be left locked by a fork.
     """
 
     def __init__(self, host: str, port: int) -> None:
@@ -28,16 +29,14 @@ class Datagrams:
         self._port = port
         self._socket: socket.socket | None = None
         self._opened_at = 0.0
-        self._lock = threading.Lock()
 
     def send(self, datagram: bytes) -> None:
         """Send it; `OSError` when the host is unknown or known not to listen."""
-        with self._lock:
-            try:
-                self._send(datagram)
-            except OSError:
-                self._close()
-                raise
+        try:
+            self._send(datagram)
+        except OSError:
+            self.close()
+            raise
 
     def _send(self, datagram: bytes) -> None:
         opened = self._open()
@@ -53,17 +52,13 @@ class Datagrams:
     def _open(self) -> socket.socket:
         if self._socket is not None and monotonic() - self._opened_at < _KEEP:
             return self._socket
-        self._close()
+        self.close()
         self._socket = _connected(self._host, self._port)
         self._opened_at = monotonic()
         return self._socket
 
     def close(self) -> None:
         """Close the socket; sending opens it again."""
-        with self._lock:
-            self._close()
-
-    def _close(self) -> None:
         if self._socket is not None:
             self._socket.close()
             self._socket = None

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import threading
+import weakref
 from collections.abc import Callable, Sequence
 from time import monotonic
 
@@ -51,7 +53,10 @@ class RateLimiting(Sampler):
         self._clock = clock
         self._balance = self._most
         self._asked_at = clock()
-        self._lock = threading.Lock()
+        self._renew_lock()
+        if hasattr(os, "register_at_fork"):  # or the child might find it locked for good
+            renew = weakref.WeakMethod(self._renew_lock)
+            os.register_at_fork(after_in_child=lambda: (again := renew()) and again())
 
     def should_sample(
         self,
@@ -71,6 +76,9 @@ class RateLimiting(Sampler):
     def get_description(self) -> str:
         """Say what it does, as the other samplers do."""
         return f"RateLimiting{{{self._rate:g}}}"
+
+    def _renew_lock(self) -> None:
+        self._lock = threading.Lock()
 
     def _take(self) -> bool:
         with self._lock:
