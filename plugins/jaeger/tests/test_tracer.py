@@ -228,3 +228,17 @@ def test_the_settings_stand_over_the_environment(monkeypatch, make_tracer, memor
     told = spans(tracer)["inside"].resource.attributes
     assert told["service.name"] == "here"
     assert told["deployment.environment.name"] == "staging"
+
+
+async def test_a_generator_may_be_closed_from_another_context(tracer):
+    async def numbers():
+        async with tracer.async_span("generator"):
+            yield 1
+            yield 2
+
+    given_up = numbers()
+    assert await asyncio.create_task(anext(given_up)) == 1
+    await asyncio.create_task(given_up.aclose())
+    assert tracer.get_trace_id() is None
+    assert current_traceparent() is None
+    assert spans(tracer)["generator"].events == ()

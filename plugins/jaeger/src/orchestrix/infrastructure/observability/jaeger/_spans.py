@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext, suppress
+from contextlib import contextmanager, suppress
 from typing import Final
 
 from opentelemetry.context import Context
@@ -57,18 +57,32 @@ def around(
         attributes=attributes,
         links=[Link(producer)] if producer is not None else None,
     )
-    context = span.get_span_context()
-    # Invalid is the context where OpenTelemetry is switched off.
-    made_inside = use_trace(*_identity(context)) if context.is_valid else nullcontext()
     with (
         use_span(span, end_on_exit=True, record_exception=False, set_status_on_exception=False),
-        made_inside,
+        _carried(span.get_span_context()),
     ):
         try:
             yield span
         except BaseException as exc:
             _record(span, exc)
             raise
+
+
+@contextmanager
+def _carried(context: SpanContext) -> Iterator[None]:
+    """Let messages made inside carry the span."""
+    if not context.is_valid:  # OpenTelemetry is switched off
+        yield
+        return
+    active = use_trace(*_identity(context))
+    active.__enter__()
+    try:
+        yield
+    finally:
+        # An async generator that is given up ends in the context of who closes it: there is
+        # nothing to restore in that one.
+        with suppress(ValueError):
+            active.__exit__(None, None, None)
 
 
 def active_trace_id() -> str | None:
@@ -115,6 +129,8 @@ def _identity(context: SpanContext) -> tuple[str, str]:
 
 def _record(span: Span, exc: BaseException) -> None:
     """A cancelled or interrupted operation has not failed: only its end is noted."""
+    if isinstance(exc, GeneratorExit):  # the usual end of a generator that is given up
+        return
     with suppress(Exception):  # an exception whose text cannot be made must not be replaced
         span.record_exception(exc)
     if isinstance(exc, Exception):
