@@ -27,7 +27,9 @@ from orchestrix_core.errors import (
     ConfigurationError,
     DuplicateEventError,
     MissingCapabilityError,
+    NotCaughtUpError,
     OrchestrixError,
+    PartitionMismatchError,
     PluginLoadError,
     RevisionConflictError,
     SerializationError,
@@ -46,6 +48,7 @@ from orchestrix_core.registry import MessageRegistry, default_registry, upcaster
 from orchestrix_core.secrets import Secret
 from orchestrix_core.serialization import JSONSerializer, Serializer, decode_stored
 from orchestrix_core.stores import AsyncEventLog, AsyncEventStore, EventLog, EventStore
+from orchestrix_core.subscriptions import DeadLetter, DeadLetters, RetryPolicy, Subscription, Worker
 
 __all__ = [
     "NO_INSTRUMENTATION",
@@ -63,6 +66,8 @@ __all__ = [
     "Configuration",
     "ConfigurationError",
     "ContractSubject",
+    "DeadLetter",
+    "DeadLetters",
     "Decided",
     "Decider",
     "Document",
@@ -76,14 +81,17 @@ __all__ = [
     "MessageBus",
     "MessageRegistry",
     "MissingCapabilityError",
+    "NotCaughtUpError",
     "Orchestrix",
     "OrchestrixError",
     "OrchestrixJSONEncoder",
+    "PartitionMismatchError",
     "PluginLoadError",
     "PluginRegistry",
     "RawEvent",
     "RecordedEvent",
     "Repository",
+    "RetryPolicy",
     "RevisionConflictError",
     "Secret",
     "SerializationError",
@@ -93,11 +101,13 @@ __all__ = [
     "StoreClosedError",
     "StreamInfo",
     "StreamWrite",
+    "Subscription",
     "SyncRepository",
     "Transaction",
     "UnhandledEventError",
     "UnknownMessageType",
     "UpcastingError",
+    "Worker",
     "compose",
     "current_trace_id",
     "current_traceparent",

@@ -1,0 +1,175 @@
+"""What the contracts about workers share: a handler, a checker of what it did, and waiting."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable
+from contextlib import asynccontextmanager
+from typing import Any, Final
+
+from orchestrix_contract_tests import driver
+from orchestrix_contract_tests.domain import Noted
+from orchestrix_contract_tests.driver import Driver
+from orchestrix_core import Document, Event, RecordedEvent, StorageError, StreamWrite, Transaction
+from orchestrix_core.subscriptions import (
+    RetryPolicy,
+    Subscription,
+    Worker,
+    caught_up,
+    lags,
+)
+
+__all__ = [
+    "EFFECTS",
+    "QUICK",
+    "Wrapped",
+    "all_done",
+    "count",
+    "counting",
+    "fill",
+    "mistakes",
+    "notes",
+    "owners",
+    "running",
+    "until",
+    "versions",
+]
+
+EFFECTS: Final = "effects"
+QUICK: Final = RetryPolicy(attempts=3, first=0.001, longest=0.002)
+
+
+def notes(count: int) -> list[Event]:
+    """Return `count` new events."""
+    return [Noted(notes={"n": n}) for n in range(count)]
+
+
+async def fill(store: Driver, streams: Iterable[str], rounds: int = 2, size: int = 3) -> None:
+    """Append to all streams, in turns."""
+    names = list(streams)
+    for _ in range(rounds):
+        for name in names:
+            await store.save(name, notes(size))
+
+
+async def count(record: RecordedEvent, transaction: Transaction | None) -> None:
+    """Note, in the transaction, that an event of a stream was handled."""
+    assert transaction is not None
+    seen = await transaction.get(EFFECTS, record.aggregate_id)
+    known = [] if seen is None else seen.body["versions"]
+    await transaction.put(EFFECTS, record.aggregate_id, {"versions": [*known, record.version]})
+
+
+def counting(**settings: Any) -> Subscription:
+    """Return a subscription whose effect is what `mistakes` checks."""
+    defaults: dict[str, Any] = {"name": "counting", "handle": count, "retry": QUICK}
+    return Subscription(**(defaults | settings))
+
+
+async def versions(store: Driver) -> dict[str, list[int]]:
+    """Return which events of each stream had their effect, in the order in which they had it."""
+    found: list[Document] = await store.find_documents(EFFECTS, limit=10_000)
+    return {document.key: document.body["versions"] for document in found}
+
+
+async def mistakes(store: Driver, *, without: Collection[str] = ()) -> list[str]:
+    """Return what was lost, doubled or out of order, of all streams but some."""
+    log: dict[str, list[int]] = {}
+    for record in await store.read_log(limit=100_000):
+        log.setdefault(record.aggregate_id, []).append(record.version)
+    seen = await versions(store)
+    return [
+        f"stream {name!r}: {seen.get(name)} instead of {log.get(name)}"
+        for name in sorted({*log, *seen} - set(without))
+        if seen.get(name) != log.get(name)
+    ]
+
+
+@asynccontextmanager
+async def running(*workers: Worker) -> AsyncIterator[None]:
+    """Run workers beside the block, and stop them after it; what they raise is raised."""
+    tasks = [asyncio.create_task(worker.run()) for worker in workers]
+    try:
+        yield
+    finally:
+        for worker in workers:
+            worker.stop()
+        await driver.bounded(asyncio.gather(*tasks), "the end of a worker")
+
+
+async def all_done(store: Driver, *names: Subscription | str) -> None:
+    """Wait until subscriptions have got to the present end of the log."""
+    await caught_up(store.store, names, timeout=driver.PATIENCE)
+
+
+async def until(condition: Callable[[], Awaitable[Any]]) -> Any:
+    """Ask until the answer is true; return it."""
+    async with asyncio.timeout(driver.PATIENCE):
+        while not (answer := await condition()):  # noqa: ASYNC110 - what is awaited is elsewhere
+            await asyncio.sleep(0.005)
+    return answer
+
+
+async def owners(store: Driver, name: str) -> list[str | None]:
+    """Return who holds each partition."""
+    return [lag.owner for lag in await lags(store.store, [name])]
+
+
+class Wrapped:
+    """
+    A store that can be cut off, for a worker whose process would be.
+
+    Attributes:
+        frozen: clear it, and no transaction begins until it is set.
+        forgets: so many commits take effect and fail all the same.
+        fails: so many transactions fail at their begin, the store being away.
+    """
+
+    def __init__(self, store: Driver) -> None:
+        self._store = store.store
+        self.frozen = asyncio.Event()
+        self.frozen.set()
+        self.begun = 0
+        self.forgets = 0
+        self.fails = 0
+
+    async def ping(self) -> bool:
+        if self.fails > 0:
+            self.fails -= 1
+            msg = "away"
+            raise StorageError(msg)
+        return bool(await self._store.ping())
+
+    async def head(self) -> int:
+        return int(await self._store.head())
+
+    async def read_log(self, *args: Any, **kwargs: Any) -> list[RecordedEvent]:
+        return list(await self._store.read_log(*args, **kwargs))
+
+    def subscribe(self, after: int = 0) -> AsyncIterator[RecordedEvent]:
+        return self._store.subscribe(after)  # type: ignore[no-any-return]  # it does what that does
+
+    async def save_all(self, writes: Collection[StreamWrite]) -> None:
+        await self._store.save_all(writes)
+
+    async def get_document(self, collection: str, key: str) -> Document | None:
+        found: Document | None = await self._store.get_document(collection, key)
+        return found
+
+    async def find_documents(self, collection: str, **how: Any) -> list[Document]:
+        return list(await self._store.find_documents(collection, **how))
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[Transaction]:
+        self.begun += 1
+        if self.fails > 0:
+            self.fails -= 1
+            msg = "away"
+            raise StorageError(msg)
+        await self.frozen.wait()
+        async with self._store.transaction() as transaction:
+            yield transaction
+        if self.forgets > 0:
+            self.forgets -= 1
+            msg = "the answer to a commit is lost"
+            raise StorageError(msg)

@@ -1,0 +1,17 @@
+"""Workers on the async store; there is nothing here but who is meant."""
+
+from __future__ import annotations
+
+from orchestrix.infrastructure.memory import plugin
+from orchestrix_contract_tests.contracts.worker_delivery import WorkerDeliveryContract
+from orchestrix_contract_tests.contracts.worker_letters import WorkerLetterContract
+
+(ASYNC,) = (
+    subject
+    for subject in plugin.orchestrix_contract_subjects()
+    if "documents" in subject.capabilities
+)
+
+
+class TestWorkers(WorkerDeliveryContract, WorkerLetterContract):
+    subject = ASYNC
