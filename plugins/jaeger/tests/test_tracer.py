@@ -16,6 +16,7 @@ from orchestrix.infrastructure.observability.jaeger import (
     init_tracing,
     use_tracer,
 )
+from orchestrix.infrastructure.observability.jaeger._conventions import describe
 from orchestrix_core import Event, OrchestrixError, current_traceparent, handling, use_trace
 
 TRACE = "0af7651916cd43dd8448eb211c80319c"
@@ -242,3 +243,25 @@ async def test_a_generator_may_be_closed_from_another_context(tracer):
     assert tracer.get_trace_id() is None
     assert current_traceparent() is None
     assert spans(tracer)["generator"].events == ()
+
+
+async def test_what_a_background_task_handles_belongs_to_its_own_trace(make_tracer, memory):
+    """Not to the span in which the task was started, which has ended long ago."""
+    tracer = make_tracer(exporter=memory)
+    started = asyncio.Event()
+
+    async def work():
+        await started.wait()
+        with tracer.described(describe("update_projection", {"projection": "P"}), TRACEPARENT):
+            pass
+        with tracer.span("other"):  # brings no trace of its own
+            pass
+
+    with tracer.span("start-up"):
+        task = asyncio.create_task(work())
+        start_up = tracer.get_trace_id()
+    started.set()
+    await task
+    found = spans(tracer)
+    assert f"{found['project P'].context.trace_id:032x}" == TRACE
+    assert f"{found['other'].context.trace_id:032x}" == start_up

@@ -7,6 +7,7 @@ from contextlib import contextmanager, suppress
 from typing import Final
 
 from opentelemetry.context import Context
+from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.id_generator import RandomIdGenerator
 from opentelemetry.trace import (
     Link,
@@ -108,7 +109,10 @@ class TraceIds(RandomIdGenerator):
 
 def _parent(producer: SpanContext | None) -> Context | None:
     """Return None for the active span, or else the context of a span elsewhere."""
-    if get_current_span().get_span_context().is_valid:
+    active = get_current_span()
+    # A task in the background keeps the span in which it was started, long after it has ended.
+    left_over = isinstance(active, ReadableSpan) and active.end_time is not None
+    if active.get_span_context().is_valid and not (left_over and producer is not None):
         return None
     remote = producer or _remote(current_traceparent())
     return None if remote is None else set_span_in_context(NonRecordingSpan(remote))
