@@ -30,6 +30,7 @@ if TYPE_CHECKING:
         SerializerContract,
         SnapshotContract,
         TracingContract,
+        WorkerContract,
     )
 
 __all__ = [
@@ -46,6 +47,7 @@ __all__ = [
     "SerializerContract",
     "SnapshotContract",
     "TracingContract",
+    "WorkerContract",
 ]
 
 

@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-from orchestrix.infrastructure.memory import plugin
-from orchestrix_contract_tests.contracts.worker_delivery import WorkerDeliveryContract
-from orchestrix_contract_tests.contracts.worker_letters import WorkerLetterContract
+from orchestrix.infrastructure.memory.plugin import orchestrix_contract_subjects
+from orchestrix_contract_tests import WorkerContract
 
-(ASYNC,) = (
-    subject
-    for subject in plugin.orchestrix_contract_subjects()
-    if "documents" in subject.capabilities
-)
+SUBJECTS = {(subject.kind, subject.name): subject for subject in orchestrix_contract_subjects()}
 
 
-class TestWorkers(WorkerDeliveryContract, WorkerLetterContract):
-    subject = ASYNC
+class TestWorkers(WorkerContract):
+    subject = SUBJECTS["event_store", "memory"]

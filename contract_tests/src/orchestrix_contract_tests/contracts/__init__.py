@@ -13,6 +13,7 @@ from orchestrix_contract_tests.contracts.serializer import SerializerContract
 from orchestrix_contract_tests.contracts.snapshots import SnapshotContract
 from orchestrix_contract_tests.contracts.state_machine import EventStoreStateMachine
 from orchestrix_contract_tests.contracts.tracing import TracingContract
+from orchestrix_contract_tests.contracts.workers import WorkerContract
 
 __all__ = [
     "AsyncMessageBusContract",
@@ -28,4 +29,5 @@ __all__ = [
     "SerializerContract",
     "SnapshotContract",
     "TracingContract",
+    "WorkerContract",
 ]

@@ -123,6 +123,8 @@ class Wrapped:
         frozen: clear it, and no transaction begins until it is set.
         forgets: so many commits take effect and fail all the same.
         fails: so many transactions fail at their begin, the store being away.
+        begun: how many transactions were begun.
+        undone: the names of the exceptions that ended transactions.
     """
 
     def __init__(self, store: Driver) -> None:
@@ -130,6 +132,7 @@ class Wrapped:
         self.frozen = asyncio.Event()
         self.frozen.set()
         self.begun = 0
+        self.undone: list[str] = []
         self.forgets = 0
         self.fails = 0
 
@@ -167,8 +170,12 @@ class Wrapped:
             msg = "away"
             raise StorageError(msg)
         await self.frozen.wait()
-        async with self._store.transaction() as transaction:
-            yield transaction
+        try:
+            async with self._store.transaction() as transaction:
+                yield transaction
+        except Exception as error:
+            self.undone.append(type(error).__name__)
+            raise
         if self.forgets > 0:
             self.forgets -= 1
             msg = "the answer to a commit is lost"
