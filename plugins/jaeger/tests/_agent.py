@@ -75,10 +75,19 @@ def agent() -> Iterator[Agent]:
         yield Agent(opened)
 
 
-def closed_port() -> int:
-    """Return a port that nobody listens on."""
-    with agent() as gone:
-        return int(gone.port)
+@contextmanager
+def nobody(kind: socket.SocketKind = socket.SOCK_DGRAM) -> Iterator[int]:
+    """
+    Hold a port on which nobody listens, so that no one else can be given it.
+
+    Without `listen`, TCP refuses; a UDP socket that is connected hears its peer alone.
+    """
+    with socket.socket(socket.AF_INET, kind) as held:
+        held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        held.bind(("127.0.0.1", 0))
+        if kind is socket.SOCK_DGRAM:
+            held.connect(("127.0.0.1", 9))
+        yield held.getsockname()[1]
 
 
 def decoded(datagram: bytes) -> list[Received]:

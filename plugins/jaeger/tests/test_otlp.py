@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import sys
 
 import pytest
@@ -10,7 +11,7 @@ from orchestrix.infrastructure.observability.jaeger import JaegerTracer, Tracing
 from orchestrix.infrastructure.observability.jaeger._otlp import _endpoint
 from orchestrix_core import OrchestrixError
 
-from ._agent import closed_port
+from ._agent import nobody
 
 pytest.importorskip("opentelemetry.exporter.otlp.proto.grpc", reason="the extra is not installed")
 
@@ -57,15 +58,16 @@ def test_the_last_spans_are_sent_when_it_is_closed(protocol, make_tracer):
 
 @each_protocol
 def test_no_receiver_is_no_error_and_closing_ends(protocol, make_tracer):
-    tracer = make_tracer(
-        transport="otlp",
-        otlp_protocol=protocol,
-        otlp_endpoint=f"http://127.0.0.1:{closed_port()}",
-        shutdown_timeout=0.05,
-    )
-    with tracer.span("lost"):
-        pass
-    tracer.close()
+    with nobody(socket.SOCK_STREAM) as port:
+        tracer = make_tracer(
+            transport="otlp",
+            otlp_protocol=protocol,
+            otlp_endpoint=f"http://127.0.0.1:{port}",
+            shutdown_timeout=0.05,
+        )
+        with tracer.span("lost"):
+            pass
+        tracer.close()
     assert tracer.closed
 
 
