@@ -80,10 +80,12 @@ class Appends:
         self._earlier: list[Append] = []
 
     def batch(self) -> list[Append]:
-        """Return what goes out together: of any kind, or only new ids and one event each."""
+        """Return what goes out together, of one kind or of many."""
         roll, size = self._random.random(), self._random.choice((1, 1, 2, 3, 5, 9))
         if self._earlier and roll > 0.9:
             return [self._random.choice(self._earlier)]
+        if roll > 0.75:
+            return self._group()
         if roll < 0.3:
             batch = [self._append(reuse=0.0, most=1, streams=1) for _ in range(size)]
         else:
@@ -97,6 +99,17 @@ class Appends:
                 )
         return batch
 
+    def _group(self) -> list[Append]:
+        """Return single events for different streams, some of them once again."""
+        group: list[Append] = []
+        for name in self._random.sample("abcdef", self._random.randint(2, 5)):
+            again = [a for a in self._earlier if [w.aggregate_id for w in a] == [name]]
+            again = [append for append in again if len(append[0].rows) == 1]
+            new = [self._write(name, reuse=0.05, most=1)]
+            self._earlier.append(new)
+            group.append(self._random.choice([*again[-2:], new, new, new, new]))
+        return group
+
     def _append(self, reuse: float, most: int, streams: int) -> Append:
         names = self._random.sample("abcdef", self._random.randint(1, streams))
         append = [self._write(name, reuse, most) for name in names]
@@ -108,7 +121,8 @@ class Appends:
         size = self._random.randint(0 if most > 1 else 1, most)
         ids = [next(self._ids) for _ in range(size)]
         if ids and self._random.random() < reuse:  # stored already, or by a neighbour
-            ids[-1] = str(self._random.randint(1, int(ids[-1])))
+            last = int(ids[-1])
+            ids[-1] = str(self._random.randint(self._random.choice((1, max(last - 8, 1))), last))
             ids = list(dict.fromkeys(ids))
         version = self._model.versions.get(stream, 0)
         near = (version, version, version, version + 1, version + 2, max(version - 1, 0), None)

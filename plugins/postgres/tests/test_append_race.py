@@ -9,7 +9,13 @@ import asyncpg
 import pytest
 
 from orchestrix.infrastructure.postgres import PostgreSQLEventStore
-from orchestrix.infrastructure.postgres._append import StreamAppend, arguments, one_event, rows_of
+from orchestrix.infrastructure.postgres._append import (
+    StreamAppend,
+    arguments,
+    one_each,
+    one_event,
+    rows_of,
+)
 from orchestrix.infrastructure.postgres._sql import QUERIES, fill
 from orchestrix_core import ConcurrencyError, JSONSerializer, StorageError
 
@@ -18,6 +24,7 @@ from ._functions import replace_functions
 
 APPEND = fill(QUERIES["append"], "public", "json")
 APPEND_ONE = fill(QUERIES["append_one"], "public", "json")
+APPEND_EACH = fill(QUERIES["append_each"], "public", "json")
 LOCK = "    PERFORM pg_advisory_xact_lock("
 
 
@@ -37,12 +44,21 @@ class Transaction:
         await self._transaction.start()
         return int(await self._connection.fetchval("SELECT pg_current_xact_id()::text"))
 
-    async def append(self, stream, events, expected=None):
-        """Append as the store does; return whether the version was the expected one."""
+    async def append(self, stream, events, expected=None, *, apart=False):
+        """
+        Append as the store does; return whether the version was the expected one.
+
+        With `apart`, the events after the first go to streams of their own.
+        """
         rows = rows_of(JSONSerializer(), events, "json")
-        appends = [[StreamAppend(stream, expected, rows)]]
+        writes = [StreamAppend(stream, expected, rows)]
+        if apart:
+            writes = [StreamAppend(stream + "+" * n, expected, [r]) for n, r in enumerate(rows)]
+        appends = [[write] for write in writes]
         if event := one_event(appends):
             return await self._connection.fetchval(APPEND_ONE, *event) is None
+        if columns := one_each(appends):
+            return await self._connection.fetch(APPEND_EACH, *columns) == []
         return await self._connection.fetch(APPEND, *arguments(appends, careful=False)) == []
 
     async def commit(self):
@@ -169,24 +185,28 @@ async def test_who_waited_goes_on_from_there(dsn, notes, expected):
     assert await wait_behind_a_commit(dsn, notes, expected) == ["1", "2"]
 
 
-async def append_behind_a_commit(dsn, notes, number):
+GROUPS = {"one": (1, False), "a stream": (2, False), "streams": (2, True)}
+"""How many events there are, and whether they go to streams of their own: a function for each."""
+
+
+async def append_behind_a_commit(dsn, notes, number, apart):
     """Append to a stream while somebody else's first event for it is written, then committed."""
     async with transactions(dsn, 2) as (first, second), observe(dsn) as o:
         await first.begin()
         await first.append("a", notes("1"))
-        writing = asyncio.create_task(second.append("a", notes("2", "3")[:number]))
+        writing = asyncio.create_task(second.append("a", notes("2", "3")[:number], apart=apart))
         await o.waiting()
         await first.commit()
         return await writing
 
 
-@pytest.mark.parametrize("number", [1, 2])  # of events: there is a function for one
-async def test_one_call_is_enough_for_who_waited(dsn, notes, number):
-    assert await append_behind_a_commit(dsn, notes, number)
+@pytest.mark.parametrize("group", GROUPS)
+async def test_one_call_is_enough_for_who_waited(dsn, notes, group):
+    assert await append_behind_a_commit(dsn, notes, *GROUPS[group])
 
 
-@pytest.mark.parametrize("number", [1, 2])
-async def test_versions_read_before_the_lock_would_be_stale(dsn, notes, number):
+@pytest.mark.parametrize("group", GROUPS)
+async def test_versions_read_before_the_lock_would_be_stale(dsn, notes, group):
     """The scenario above is one that fails, if the versions are looked at before the wait."""
     await replace_functions(
         dsn,
@@ -196,7 +216,7 @@ async def test_versions_read_before_the_lock_would_be_stale(dsn, notes, number):
         ("SELECT e.version FROM", "SELECT e.version * known::integer AS version FROM"),
     )
     with pytest.raises(asyncpg.UniqueViolationError, match="events_aggregate_id_version_key"):
-        await append_behind_a_commit(dsn, notes, number)
+        await append_behind_a_commit(dsn, notes, *GROUPS[group])
 
 
 async def test_a_version_gap_is_refused(dsn, notes):

@@ -25,6 +25,13 @@ async def store(dsn):
         yield store
 
 
+COUNT = {
+    "append_one": lambda *event: 1,
+    "append_each": lambda streams, *columns: len(streams),
+    "append": lambda careful, appends, *columns: len(set(appends)),
+}
+
+
 @pytest.fixture
 def statements(store, monkeypatch):
     """Return a list that gets the number of appends in each statement sent."""
@@ -33,7 +40,7 @@ def statements(store, monkeypatch):
 
     async def noted(connection, name, arguments):
         if name.startswith("append"):
-            sent.append(1 if name == "append_one" else len(set(arguments[1])))
+            sent.append(COUNT[name](*arguments))
         return await run(connection, name, arguments)
 
     monkeypatch.setattr(database, "run", noted)

@@ -23,6 +23,7 @@ __all__ = [
     "StreamAppend",
     "arguments",
     "check_text",
+    "one_each",
     "one_event",
     "outcomes",
     "rows_of",
@@ -97,6 +98,17 @@ def one_event(appends: Sequence[Append]) -> tuple[Any, ...] | None:
         write = appends[0][0]
         return (write.aggregate_id, _sent(write.expected), *write.rows[0])
     return None
+
+
+def one_each(appends: Sequence[Append]) -> tuple[Any, ...] | None:
+    """Return columns for single events that have nothing in common, None when they are others."""
+    if any(len(append) != 1 or len(append[0].rows) != 1 for append in appends):
+        return None
+    streams = [append[0].aggregate_id for append in appends]
+    columns = list(map(list, zip(*(append[0].rows[0] for append in appends), strict=True)))
+    if len(set(streams)) < len(streams) or len(set(columns[0])) < len(streams):
+        return None
+    return (streams, [_sent(append[0].expected) for append in appends], *columns)
 
 
 def _sent(expected: int | None) -> int | None:

@@ -14,7 +14,7 @@ from typing import Any, Final, NamedTuple
 
 import asyncpg
 
-from orchestrix.infrastructure.postgres._append import Append, arguments, one_event, outcomes
+from orchestrix.infrastructure.postgres._append import Append, arguments, one_each, one_event, outcomes
 from orchestrix.infrastructure.postgres._database import Connection, Database, is_usable
 from orchestrix.infrastructure.postgres._errors import ConnectionLostError
 from orchestrix_core import StoreClosedError
@@ -196,6 +196,9 @@ class Writer:
                     if actual >= 0:
                         return ((0, event[0], actual, None),)
                     careful = True
+                elif not careful and (columns := one_each(appends)):
+                    refused = await run(connection, "append_each", columns)
+                    return [(n - 1, columns[0][n - 1], actual, None) for n, actual in refused]
                 return await run(connection, "append", arguments(appends, careful=careful))
             except asyncpg.UniqueViolationError:
                 if careful:

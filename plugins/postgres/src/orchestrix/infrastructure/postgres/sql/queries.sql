@@ -4,6 +4,10 @@
 -- One event; NULL, or the version that its stream is at (see orchestrix_append_one).
 SELECT :"schema".orchestrix_append_one($1, $2, $3, $4, $5, $6, $7);
 
+-- name: append_each
+-- Single events; a row for each that was not stored (see orchestrix_append_each).
+SELECT n, actual FROM :"schema".orchestrix_append_each($1, $2, $3, $4, $5, $6, $7);
+
 -- name: append
 -- Appends, each whole or not at all; a row for each that was not stored (see orchestrix_append).
 SELECT append, stream, actual, duplicate

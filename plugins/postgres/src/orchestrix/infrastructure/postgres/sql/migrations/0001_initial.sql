@@ -77,6 +77,57 @@ BEGIN
 END
 $$;
 
+-- Write single events, each to a stream of its own and each stored or not, and name those that are
+-- not, with the version of their stream. Ids and streams come once: then it does not matter in which
+-- order the events come, and one statement will do. An id that is stored already breaks the unique
+-- constraint, and with it the call; so it does here when its event is not to be stored.
+CREATE FUNCTION :"schema".orchestrix_append_each(
+    streams text[], expected bigint[], ids text[], types text[], schema_versions bigint[],
+    traces text[], documents :payload[]
+) RETURNS TABLE (n bigint, actual bigint) LANGUAGE plpgsql VOLATILE
+SET plan_cache_mode = force_generic_plan SET enable_seqscan = off AS $$
+DECLARE
+    head bigint;
+    stored integer;
+    is_known boolean;
+BEGIN
+    IF current_setting('transaction_isolation') <> 'read committed' THEN
+        RAISE invalid_transaction_state USING MESSAGE = 'appends need isolation level read committed';
+    END IF;
+    -- Held until the commit is visible: positions are drawn, and versions read, in commit order.
+    PERFORM pg_advisory_xact_lock(1330795604, ':"schema".events'::regclass::oid::integer);
+    head := coalesce((SELECT e.position FROM :"schema".events e ORDER BY e.position DESC LIMIT 1), 0);
+    INSERT INTO :"schema".events
+    SELECT head + i.n, i.stream, coalesce(s.version, 0) + 1,
+           i.id, i.type, i.schema_version, i.trace, i.document
+    FROM unnest(streams, expected, ids, types, schema_versions, traces, documents)
+    WITH ORDINALITY AS i(stream, want, id, type, schema_version, trace, document, n)
+    LEFT JOIN LATERAL (
+        SELECT e.version FROM :"schema".events e
+        WHERE e.aggregate_id = i.stream ORDER BY e.version DESC LIMIT 1
+    ) AS s ON true
+    WHERE i.want IS NULL OR i.want = coalesce(s.version, 0);
+    GET DIAGNOSTICS stored = ROW_COUNT;
+    IF stored = cardinality(streams) THEN
+        RETURN;
+    END IF;
+    FOR n, actual, is_known IN
+        SELECT i.n, coalesce(s.version, 0), EXISTS (SELECT FROM :"schema".events e WHERE e.event_id = i.id)
+        FROM unnest(streams, ids) WITH ORDINALITY AS i(stream, id, n)
+        LEFT JOIN LATERAL (
+            SELECT e.version FROM :"schema".events e
+            WHERE e.aggregate_id = i.stream ORDER BY e.version DESC LIMIT 1
+        ) AS s ON true
+        WHERE NOT EXISTS (SELECT FROM :"schema".events e WHERE e.position = head + i.n)
+    LOOP
+        IF is_known THEN
+            RAISE unique_violation USING MESSAGE = 'an id is stored already';
+        END IF;
+        RETURN NEXT;
+    END LOOP;
+END
+$$;
+
 -- Write one or more appends, each of which is stored whole or not at all, and name those that are
 -- not stored, with the reason. An append is one or more writes, a write is the events for one
 -- stream. Writes and events come as columns: `appends[w]` is the append of write w, `offsets[w]`
