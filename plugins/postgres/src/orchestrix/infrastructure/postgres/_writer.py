@@ -14,7 +14,13 @@ from typing import Any, Final, NamedTuple
 
 import asyncpg
 
-from orchestrix.infrastructure.postgres._append import Append, arguments, one_each, one_event, outcomes
+from orchestrix.infrastructure.postgres._append import (
+    Append,
+    arguments,
+    one_each,
+    one_event,
+    outcomes,
+)
 from orchestrix.infrastructure.postgres._database import Connection, Database, is_usable
 from orchestrix.infrastructure.postgres._errors import ConnectionLostError
 from orchestrix_core import StoreClosedError
@@ -181,25 +187,14 @@ class Writer:
 
     async def _call(self, connection: Connection, appends: Sequence[Append]) -> Sequence[Any]:
         """
-        Call the server's function; return a row for each append that was not stored.
+        Call one of the server's functions; return a row for each append that was not stored.
 
         With care, once an id turns out to be stored already.
         """
-        run = self._database.run
         careful = False
         for attempt in range(_ATTEMPTS):
             try:
-                if not careful and (event := one_event(appends)):
-                    actual = (await run(connection, "append_one", event))[0][0]
-                    if actual is None:
-                        return ()
-                    if actual >= 0:
-                        return ((0, event[0], actual, None),)
-                    careful = True
-                elif not careful and (columns := one_each(appends)):
-                    refused = await run(connection, "append_each", columns)
-                    return [(n - 1, columns[0][n - 1], actual, None) for n, actual in refused]
-                return await run(connection, "append", arguments(appends, careful=careful))
+                return await self._call_once(connection, appends, careful=careful)
             except asyncpg.UniqueViolationError:
                 if careful:
                     raise
@@ -208,6 +203,23 @@ class Writer:
                 if attempt == _ATTEMPTS - 1:
                     raise
         raise AssertionError  # the last attempt returns or raises
+
+    async def _call_once(
+        self, connection: Connection, appends: Sequence[Append], *, careful: bool
+    ) -> Sequence[Any]:
+        """Choose the leanest function that will do."""
+        run = self._database.run
+        if not careful and (event := one_event(appends)):
+            actual = (await run(connection, "append_one", event))[0][0]
+            if actual is None:
+                return ()
+            if actual >= 0:
+                return ((0, event[0], actual, None),)
+            careful = True  # a conflict, unless it is the very same as what is stored
+        elif not careful and (columns := one_each(appends)):
+            refused = await run(connection, "append_each", columns)
+            return [(n - 1, columns[0][n - 1], actual, None) for n, actual in refused]
+        return await run(connection, "append", arguments(appends, careful=careful))
 
 
 _UNKNOWN: Final = (
