@@ -6,9 +6,10 @@ Backend authors call these first; nothing has been touched when one of them rais
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterable, Sequence
 from datetime import UTC, datetime
-from typing import Any, NoReturn
+from typing import Any, Final, NoReturn
 
 import msgspec
 
@@ -23,6 +24,7 @@ __all__ = [
     "check_id",
     "check_range",
     "check_snapshot",
+    "check_statement",
     "check_text",
     "check_types",
     "check_writes",
@@ -183,3 +185,29 @@ def check_due(due: Any) -> datetime | None:
     except OverflowError as error:
         msg = f"due {due!r} is outside of the years 1 to 9999 in UTC"
         raise ValueError(msg) from error
+
+
+_BEFORE_WORD: Final = re.compile(r"(?:[\s;\ufeff]|--[^\n]*|/\*(?:(?!/\*).)*?\*/)*", re.DOTALL)
+_ENDS: Final = frozenset(
+    ("ABORT", "BEGIN", "COMMIT", "END", "RELEASE", "ROLLBACK", "SAVEPOINT", "START")
+)
+
+
+def check_statement(statement: Any, *elsewhere: str) -> None:
+    """
+    Refuse SQL that would end the transaction it runs in.
+
+    `elsewhere` are first words of further statements that a backend does not take there.
+    """
+    if not isinstance(statement, str):
+        msg = f"statement must be a str, not {type(statement).__name__}"
+        raise TypeError(msg)
+    text = _BEFORE_WORD.sub("", statement, count=1)
+    if not text or text.startswith("/*"):  # databases disagree where nested comments end
+        msg = f"statement must begin with a command, not {statement!r}"
+        raise ValueError(msg)
+    word = re.split(r"\W", text, maxsplit=1)[0].upper()
+    if word in _ENDS or word in elsewhere:
+        why = "which the block does" if word in _ENDS else "which has effects beyond it"
+        msg = f"statement must not be {word} inside a transaction, {why}: {statement!r}"
+        raise ValueError(msg)

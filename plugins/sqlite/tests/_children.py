@@ -159,6 +159,20 @@ def hold_lock(report: Report, path: str) -> None:
     signal.pause()
 
 
+def stay_in_transaction(report: Report, path: str) -> None:
+    """Change a document and append, and be killed before the end of the block."""
+
+    async def main() -> None:
+        async with SQLiteEventStore(path) as store, store.transaction() as transaction:
+            await transaction.put("c", "k", {"n": 2})
+            await transaction.put("c", "new", {})
+            await transaction.append([StreamWrite("a", noted(["lost"]))])
+            report("inside")
+            await asyncio.Event().wait()
+
+    asyncio.run(main())
+
+
 def _child(command: dict[str, Any]) -> None:
     pipe = os.open(command["pipe"], os.O_WRONLY)
 

@@ -59,6 +59,18 @@ def test_an_old_file_is_brought_up_to_date(path, notes, monkeypatch):
         assert connection.execute("PRAGMA user_version").fetchone() == (after,)
 
 
+@pytest.mark.parametrize("version", list(MIGRATIONS)[:-1])
+def test_a_file_of_each_older_version_is_brought_up_to_date(path, notes, version):
+    with closing(sqlite3.connect(path)) as connection:
+        for number in range(1, version + 1):
+            connection.executescript(MIGRATIONS[number])
+        connection.execute(f"PRAGMA application_id = {_schema.APPLICATION_ID}")
+        connection.execute(f"PRAGMA user_version = {version}")
+    with SQLiteSyncEventStore(path) as store, closing(sqlite3.connect(path)) as connection:
+        assert objects(connection) == catalogue([SCHEMA])
+        store.save("a", notes("1"), 0)
+
+
 def test_a_migration_that_fails_leaves_the_old_file(path, notes, monkeypatch):
     with SQLiteSyncEventStore(path) as store:
         store.save("a", notes("1"), 0)
@@ -95,6 +107,11 @@ def test_every_query_is_sound(name):
         ("read_log_of_types", "USING INTEGER PRIMARY KEY (rowid>?)"),
         ("streams", "USING COVERING INDEX sqlite_autoindex_events_2 (aggregate_id>?)"),
         ("load_snapshot", "INDEX sqlite_autoindex_snapshots_1 (aggregate_id=?)"),
+        ("get_document", "INDEX sqlite_autoindex_documents_1 (collection=? AND key=?)"),
+        ("document_revision", "INDEX sqlite_autoindex_documents_1 (collection=? AND key=?)"),
+        ("find_documents", "INDEX sqlite_autoindex_documents_1 (collection=? AND key>? AND key<?)"),
+        ("find_due_documents", "INDEX documents_by_due (collection=? AND due<?)"),
+        ("delete_document", "INDEX sqlite_autoindex_documents_1 (collection=? AND key=?)"),
     ],
 )
 def test_queries_use_their_index_and_sort_nothing(name, index):

@@ -6,17 +6,21 @@ import asyncio
 import os
 from collections.abc import AsyncGenerator, Callable, Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractAsyncContextManager
+from datetime import datetime
 from pathlib import Path
 from threading import Lock
 from typing import Final, TypeVar
 
-from orchestrix.infrastructure.sqlite import _maintenance
+from orchestrix.infrastructure.sqlite import _collections, _maintenance
 from orchestrix.infrastructure.sqlite._config import SQLiteConfig, Synchronous
 from orchestrix.infrastructure.sqlite._database import Database
 from orchestrix.infrastructure.sqlite._operations import Operations, Read, Write, head
 from orchestrix.infrastructure.sqlite._signal import Signal
 from orchestrix.infrastructure.sqlite._threads import Watcher, Writer
+from orchestrix.infrastructure.sqlite._transaction import Transaction, Transactions
 from orchestrix_core import (
+    Document,
     Event,
     JSONSerializer,
     RecordedEvent,
@@ -38,10 +42,11 @@ _PAGE: Final = 500  # events that a subscription reads at a time
 class _Session:
     """What a store has while it is open: the threads, and the signal between them."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, store: str) -> None:
         self.signal = Signal()
         self.ended = False
-        self.writer = Writer(database, self.signal.raise_)
+        self.writer = Writer(database, self.signal.raise_, store)
+        self.transactions = Transactions()
         self.readers = ThreadPoolExecutor(
             database.config.readers, thread_name_prefix="orchestrix-sqlite-reader"
         )
@@ -117,7 +122,11 @@ class SQLiteEventStore(AsyncLifecycle):
         await _to_the_end(self._open, undo=self._close)
 
     async def close(self) -> None:
-        """Finish what runs and let go of the file; a second call does nothing."""
+        """
+        Finish what runs and let go of the file; a second call does nothing.
+
+        A transaction that is open is undone.
+        """
         session, self._session = self._session, None  # from here on, nothing new gets in
         await _to_the_end(lambda: self._close(session))
 
@@ -125,7 +134,7 @@ class SQLiteEventStore(AsyncLifecycle):
         with self._lifecycle:
             if self._session is None:
                 self._database.open()
-                self._session = _Session(self._database)
+                self._session = _Session(self._database, repr(self))
 
     def _close(self, session: _Session | None = None) -> None:
         with self._lifecycle:
@@ -141,7 +150,9 @@ class SQLiteEventStore(AsyncLifecycle):
         return self._session
 
     async def _write(self, operation: Write) -> None:
-        await self._opened().writer.submit(operation)
+        session = self._opened()
+        session.transactions.require_none()
+        await session.writer.submit(operation)
 
     async def _read(self, operation: Read[T]) -> T:
         loop = asyncio.get_running_loop()
@@ -204,6 +215,36 @@ class SQLiteEventStore(AsyncLifecycle):
     async def streams(self, after: str = "", limit: int = 1000) -> list[StreamInfo]:
         """Return up to `limit` streams with an id above `after`, in id order."""
         return await self._read(self._operations.streams(after, limit))
+
+    async def get_document(self, collection: str, key: str) -> Document | None:
+        """Return a committed document, or None."""
+        return await self._read(_collections.get_document(collection, key))
+
+    async def find_documents(
+        self,
+        collection: str,
+        *,
+        prefix: str = "",
+        after: str = "",
+        due: datetime | None = None,
+        limit: int = 1000,
+    ) -> list[Document]:
+        """Return committed documents whose key starts with `prefix`, by key or by due time."""
+        return await self._read(
+            _collections.find_documents(
+                collection, prefix=prefix, after=after, due=due, limit=limit
+            )
+        )
+
+    def transaction(self) -> AbstractAsyncContextManager[Transaction]:
+        """
+        Return a transaction for one `async with`; an exception inside undoes it.
+
+        While it is open nobody else writes to the file, in this process or another: keep it short,
+        and await in it nothing but the transaction.
+        """
+        session = self._opened()
+        return session.transactions.begin(session.writer, self._operations, repr(self))
 
     async def subscribe(self, after: int = 0) -> AsyncGenerator[RecordedEvent, None]:
         """

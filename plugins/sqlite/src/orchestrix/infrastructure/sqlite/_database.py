@@ -11,7 +11,8 @@ from __future__ import annotations
 import os
 import sqlite3
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from queue import SimpleQueue
 from threading import Lock
 from typing import TypeVar
@@ -22,7 +23,7 @@ from orchestrix.infrastructure.sqlite._operations import Read, Write
 from orchestrix.infrastructure.sqlite._schema import inspect, prepare
 from orchestrix_core import StorageError, StoreClosedError
 
-__all__ = ["Database"]
+__all__ = ["Database", "in_savepoint"]
 
 T = TypeVar("T")
 
@@ -37,7 +38,7 @@ class Database:
         self.config = config
         self._path = config.path.absolute()  # a later connection must not follow a chdir
         self._name = name
-        self._translation = Translation(config.path, config.busy_timeout)
+        self.translation = Translation(config.path, config.busy_timeout)
         self._lifecycle = Lock()
         self._write_lock = Lock()
         self._writer: sqlite3.Connection | None = None
@@ -46,7 +47,7 @@ class Database:
 
     def open(self) -> None:
         """Open the file, creating or upgrading its schema; a second call does nothing."""
-        with self._lifecycle, self._translation:
+        with self._lifecycle, self.translation:
             if self._writer is not None:
                 return
             if not (self.config.create or self._path.exists()):
@@ -76,7 +77,7 @@ class Database:
     def connect(self) -> sqlite3.Connection:
         """Return one more connection for reading; the caller closes it."""
         self.require_open()
-        with self._translation:
+        with self.translation:
             return self._connect()
 
     def _connect(self) -> sqlite3.Connection:
@@ -114,7 +115,7 @@ class Database:
                 return
             readers = [self._readers.get() for _ in range(self.config.readers)]
             self._readers.put(None)  # whoever still waits for a reader is told
-            with self._translation:
+            with self.translation:
                 _close([*(reader for reader in readers if reader), writer])
 
     def require_open(self) -> sqlite3.Connection:
@@ -137,23 +138,38 @@ class Database:
         try:
             if connection is None:
                 raise StoreClosedError(self._name)
-            with self._translation:
+            with self.translation:
                 return operation(connection)
         finally:
             readers.put(connection)
 
     def write(self, operation: Write) -> None:
         """Run one write in a transaction of its own, durable when this returns."""
+        with self.transaction() as connection:
+            operation(connection)
+
+    @contextmanager
+    def transaction(self) -> Iterator[sqlite3.Connection]:
+        """Give the connection that writes; what the block changed is durable after its end."""
         with self._write_lock:
             connection = self.require_open()
-            with self._translation:
+            with self.translation:
                 connection.execute("BEGIN IMMEDIATE")
                 try:
-                    operation(connection)
+                    yield connection
                     connection.execute("COMMIT")
                 except BaseException:
                     _roll_back(connection)
                     raise
+
+    def require_transaction(self, connection: sqlite3.Connection) -> None:
+        """Refuse to go on where SQLite has ended a transaction by itself, as for a full disk."""
+        if not connection.in_transaction:
+            msg = (
+                f"{self.config.path}: SQLite gave this transaction up when a statement in it "
+                "failed; nothing of it was stored: repeat it"
+            )
+            raise StorageError(msg)
 
     def write_together(self, operations: Sequence[Write]) -> list[BaseException | None]:
         """
@@ -164,7 +180,7 @@ class Database:
         """
         with self._write_lock:
             connection = self.require_open()
-            with self._translation:
+            with self.translation:
                 connection.execute("BEGIN IMMEDIATE")
             try:
                 outcomes = [_in_savepoint(connection, operation) for operation in operations]
@@ -187,17 +203,27 @@ class Database:
 
 
 def _in_savepoint(connection: sqlite3.Connection, operation: Write) -> BaseException | None:
-    connection.execute("SAVEPOINT one")
     try:
-        operation(connection)
+        in_savepoint(connection, operation)
     except sqlite3.Error:
         raise  # the disk, not this write: the transaction may be gone
     except Exception as error:
-        connection.execute("ROLLBACK TO one")
-        connection.execute("RELEASE one")
         return error
-    connection.execute("RELEASE one")
     return None
+
+
+def in_savepoint(connection: sqlite3.Connection, step: Callable[[sqlite3.Connection], T]) -> T:
+    """Run one step of a transaction; one that raises has changed nothing of it."""
+    connection.execute("SAVEPOINT step")
+    try:
+        result = step(connection)
+    except BaseException:
+        if connection.in_transaction:  # SQLite ends it by itself after some errors
+            connection.execute("ROLLBACK TO step")
+            connection.execute("RELEASE step")
+        raise
+    connection.execute("RELEASE step")
+    return result
 
 
 def _roll_back(connection: sqlite3.Connection) -> None:

@@ -11,11 +11,13 @@ from orchestrix.infrastructure.sqlite._sync import SQLiteSyncEventStore
 from orchestrix_core import Backend, ContractSubject, JSONSerializer, Serializer, hookimpl
 from orchestrix_core.stores import (
     ASYNC,
+    DOCUMENTS,
     GLOBAL_LOG,
     MULTI_PROCESS,
     MULTI_STREAM,
     NOTIFY,
     PERSISTENT,
+    SQL,
     SYNC,
 )
 
@@ -23,7 +25,7 @@ __all__ = ["orchestrix_backends", "orchestrix_contract_subjects"]
 
 _BOTH: Final = frozenset({PERSISTENT, GLOBAL_LOG, MULTI_STREAM, MULTI_PROCESS})
 # NOTIFY: a commit of the same process wakes its subscriptions; those of other processes poll.
-_ASYNC: Final = _BOTH | {ASYNC, NOTIFY}
+_ASYNC: Final = _BOTH | {ASYNC, NOTIFY, DOCUMENTS, SQL}
 _SYNC: Final = _BOTH | {SYNC}
 _FILE: Final = "events.db"
 

@@ -70,6 +70,41 @@ WHERE excluded.version >= snapshots.version;
 SELECT aggregate_id, version, schema_version, timestamp, state
 FROM snapshots WHERE aggregate_id = ?;
 
+-- name: get_document
+-- One document.
+SELECT key, body, revision, due FROM documents WHERE collection = ? AND key = ?;
+
+-- name: find_documents
+-- A page of a collection: the keys from one to below another, in order.
+SELECT key, body, revision, due FROM documents
+WHERE collection = ? AND key >= ? AND key < ? ORDER BY key LIMIT ?;
+
+-- name: find_due_documents
+-- A page of what is due in a collection, among the keys from one to below another.
+SELECT key, body, revision, due FROM documents
+WHERE collection = ? AND due <= ? AND key >= ? AND key < ? ORDER BY due, key LIMIT ?;
+
+-- name: document_revision
+-- How often a document was written; no row for one that is not there.
+SELECT revision FROM documents WHERE collection = ? AND key = ?;
+
+-- name: put_document
+-- Write a document whole.
+INSERT INTO documents (collection, key, body, due, revision) VALUES (?, ?, ?, ?, 1)
+ON CONFLICT (collection, key) DO UPDATE SET
+    body = excluded.body,
+    due = excluded.due,
+    revision = revision + 1
+RETURNING revision;
+
+-- name: delete_document
+-- Remove a document.
+DELETE FROM documents WHERE collection = ? AND key = ?;
+
+-- name: changes
+-- How many rows the last statement changed that can change any.
+SELECT changes();
+
 -- name: ownership
 -- Whose file this is, its schema version, and how many tables, indexes and triggers it holds.
 SELECT application_id, user_version, (SELECT COUNT(*) FROM sqlite_master)
