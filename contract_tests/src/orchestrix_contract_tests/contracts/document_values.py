@@ -18,7 +18,7 @@ __all__ = ["DocumentValuesContract"]
 
 BODIES: Final[dict[str, dict[str, Any]]] = {
     "empty": {},
-    "nested": {"a": {"b": [{"c": [[], {}, [None, True, False]]}]}, "": {"": ""}},
+    "nested": {"a": {"b": [{"c": [[], {}, [None, True, False]]}], "d": {}}, "": {"": ""}},
     "unicode": {"Straße 😀": 'quote " backslash \\ line\u2028end \u0001', "e\u0301": "é"},
     "big": {"more": 2**200, "less": -(2**64), "most": 2**63, "least": -(2**63) - 1},
     "numbers": {"int": 1, "float": 1.0, "minus": -0.0, "exp": 1e22, "tiny": 5e-324, "sum": 0.3},
