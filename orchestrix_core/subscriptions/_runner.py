@@ -141,8 +141,8 @@ class Runner:
             batch = records[start : start + size]
             end = page.upto if start + size >= len(records) else batch[-1].position
             await self._work.do(batch, end)
-            await asyncio.sleep(0)  # a store in memory and a quick handler wait for nothing
         if not records:
             self.lease.position = page.upto
         if self.lease.position > self.lease.stored:
             self._moved()
+        await asyncio.sleep(0)  # a store in memory and a quick handler wait for nothing

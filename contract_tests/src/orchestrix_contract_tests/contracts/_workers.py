@@ -122,7 +122,8 @@ class Wrapped:
     Attributes:
         frozen: clear it, and no transaction begins until it is set.
         forgets: so many commits take effect and fail all the same.
-        fails: so many transactions fail at their begin, the store being away.
+        away: whether it does not answer to `ping`.
+        pings: how often it was asked.
         begun: how many transactions were begun.
         undone: the names of the exceptions that ended transactions.
     """
@@ -134,11 +135,12 @@ class Wrapped:
         self.begun = 0
         self.undone: list[str] = []
         self.forgets = 0
-        self.fails = 0
+        self.away = False
+        self.pings = 0
 
     async def ping(self) -> bool:
-        if self.fails > 0:
-            self.fails -= 1
+        self.pings += 1
+        if self.away:
             msg = "away"
             raise StorageError(msg)
         return bool(await self._store.ping())
@@ -165,10 +167,6 @@ class Wrapped:
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Transaction]:
         self.begun += 1
-        if self.fails > 0:
-            self.fails -= 1
-            msg = "away"
-            raise StorageError(msg)
         await self.frozen.wait()
         try:
             async with self._store.transaction() as transaction:

@@ -23,7 +23,7 @@ from orchestrix_contract_tests.contracts._workers import (
 )
 from orchestrix_contract_tests.domain import Opened
 from orchestrix_contract_tests.driver import Driver, Stores, bounded
-from orchestrix_core import NotCaughtUpError, RecordedEvent, Transaction
+from orchestrix_core import NotCaughtUpError, RecordedEvent, StorageError, Transaction
 from orchestrix_core.context import current_message
 from orchestrix_core.subscriptions import RetryPolicy, Worker, caught_up, lags
 
@@ -120,14 +120,21 @@ class WorkerDeliveryContract(StoreContract, needs=("documents", "global_log", "a
     async def test_store_that_is_away_is_no_fault_of_an_event(self, store: Driver) -> None:
         """Workers: while the store does not answer no attempt counts; then it goes on."""
         cut = Wrapped(store)
-        subscription = counting(retry=RetryPolicy(attempts=1))
+
+        async def handle(record: RecordedEvent, transaction: Transaction | None) -> None:
+            await count(record, transaction)
+            if record.version == 2 and not cut.pings:
+                cut.away = True
+                msg = "gone while it was used"
+                raise StorageError(msg)
+
+        subscription = counting(handle=handle, retry=RetryPolicy(attempts=1))
         async with running(Worker(cut, [subscription])):
-            await all_done(store, subscription)
-            cut.fails = 4
             await fill(store, "a", rounds=1)
+            await until(lambda: _pinged(cut, 2))
+            cut.away = False
             await all_done(store, subscription)
             (lag,) = await lags(store.store, [subscription])
-        assert cut.fails == 0
         assert lag.dead_letters == 0
         assert await mistakes(store) == []
 
@@ -278,6 +285,10 @@ class WorkerDeliveryContract(StoreContract, needs=("documents", "global_log", "a
 
 async def _has(store: Driver, stream: str, count: int) -> bool:
     return len((await versions(store)).get(stream, [])) == count
+
+
+async def _pinged(cut: Wrapped, count: int) -> bool:
+    return cut.pings >= count
 
 
 async def _is_free(store: Driver, name: str) -> bool:
