@@ -86,16 +86,20 @@ BROKEN: Final = [
 
 @pytest.fixture
 def make(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], type]:
-    """Return a function that makes the store that is called so in `broken_transactions`."""
+    """Return a function that makes the store that is called so in one of the modules `broken_*`."""
     monkeypatch.syspath_prepend(str(Path(__file__).parent))
-    module = import_module("broken_transactions")
+    blocks, appends, rows = (
+        import_module(f"broken_{name}") for name in ("transactions", "appends", "rows")
+    )
 
     def make(name: str) -> type:
-        what: Any = getattr(module, name)
-        if issubclass(what, module.Statements):
-            return module.with_statements(what)  # type: ignore[no-any-return]  # found by name
-        if issubclass(what, module.Changes):
-            return module.with_changes(what)  # type: ignore[no-any-return]  # found by name
+        (what,) = [
+            vars(module)[name] for module in (blocks, appends, rows) if hasattr(module, name)
+        ]
+        if issubclass(what, rows.Statements):
+            return rows.with_statements(what)  # type: ignore[no-any-return]  # found by name
+        if issubclass(what, blocks.Changes):
+            return blocks.with_changes(what)  # type: ignore[no-any-return]  # found by name
         return what  # type: ignore[no-any-return]  # found by name
 
     return make
