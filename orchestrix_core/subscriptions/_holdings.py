@@ -8,7 +8,8 @@ from collections.abc import Collection
 from contextlib import suppress
 from typing import Any, Final
 
-from orchestrix_core.errors import OrchestrixError, StoreClosedError
+from orchestrix_core.errors import OrchestrixError, RevisionConflictError, StoreClosedError
+from orchestrix_core.subscriptions._checkpoints import CHECKPOINTS, documents_in
 from orchestrix_core.subscriptions._feed import Feed, Pages
 from orchestrix_core.subscriptions._lease import Lease, LeaseLost
 from orchestrix_core.subscriptions._runner import Runner
@@ -52,7 +53,12 @@ class Holdings:
             self._store, subscription, partition, lease, self._feed, pages, self._dirty.set
         )
         self.runners[lease.key] = runner
-        self._tasks[lease.key] = asyncio.create_task(self._hold(runner), name=lease.key)
+        task = asyncio.create_task(self._hold(runner), name=lease.key)
+        task.add_done_callback(lambda _: self._forget(lease.key))
+        self._tasks[lease.key] = task
+
+    def _forget(self, key: str) -> None:
+        del self.runners[key], self._tasks[key]
 
     async def _hold(self, runner: Runner) -> None:
         """Run a partition to its end, then give it back; nothing to give where it was lost."""
@@ -71,8 +77,6 @@ class Holdings:
                 await lease.release(transaction)
         except OrchestrixError as error:  # then it runs out
             _log.debug("%s is not given back: %s", lease.key, error)
-        finally:
-            del self.runners[lease.key], self._tasks[lease.key]
 
     def look(self) -> None:
         """Have the runners see whether dead letters are to be handled again."""
@@ -159,5 +163,15 @@ class Holdings:
                 task.cancel()
             await asyncio.gather(*running, return_exceptions=True)
         with suppress(OrchestrixError):
-            async with self._store.transaction() as transaction:
-                await transaction.delete(WORKERS, self._owner)
+            await self._leave()
+
+    async def _leave(self) -> None:
+        """Take the announcement back, and what was claimed by a call that was cancelled."""
+        left = [found async for found in documents_in(self._store, CHECKPOINTS)]
+        async with self._store.transaction() as transaction:
+            await transaction.delete(WORKERS, self._owner)
+            for found in left:
+                if found.body.get("owner") == self._owner:
+                    body = {**found.body, "owner": None}
+                    with suppress(RevisionConflictError):  # it has another owner by now
+                        await transaction.put(CHECKPOINTS, found.key, body, expect=found.revision)

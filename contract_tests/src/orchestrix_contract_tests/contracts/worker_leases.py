@@ -72,8 +72,7 @@ class WorkerLeaseContract(StoreContract, needs=("documents", "global_log", "asyn
         cut = Wrapped(store)
         frozen = Worker(cut, [counting(name="counting")], lease=SHORT, owner="frozen")
         async with running(frozen):
-            await all_done(store, "counting")
-            assert await owners(store, "counting") == ["frozen"]
+            await until(lambda: _held(store, frozen, 1))
             cut.frozen.clear()  # no heart-beat, and the next batch stands before its transaction
             begun = cut.begun
             await fill(store, "ab")
