@@ -29,8 +29,10 @@ from orchestrix_core.errors import (
     MissingCapabilityError,
     NotCaughtUpError,
     OrchestrixError,
+    OutdatedProjectionError,
     PartitionMismatchError,
     PluginLoadError,
+    RebuildError,
     RevisionConflictError,
     SerializationError,
     StorageError,
@@ -38,11 +40,21 @@ from orchestrix_core.errors import (
     UnknownMessageType,
     UpcastingError,
 )
+from orchestrix_core.handlers import on
 from orchestrix_core.hookspecs import Backend, ContractSubject, hookimpl
 from orchestrix_core.instrumentation import NO_INSTRUMENTATION, Instrumentation, compose
 from orchestrix_core.json_encoder import OrchestrixJSONEncoder
 from orchestrix_core.messages import Command, Event, Message, RawEvent, stored_as
 from orchestrix_core.plugins import PluginRegistry
+from orchestrix_core.projections import (
+    Projection,
+    ProjectionHealth,
+    ProjectionReader,
+    Projections,
+    SQLView,
+    View,
+    rebuild,
+)
 from orchestrix_core.records import RecordedEvent, Snapshot, StreamInfo, StreamWrite
 from orchestrix_core.registry import MessageRegistry, default_registry, upcaster
 from orchestrix_core.secrets import Secret
@@ -85,14 +97,21 @@ __all__ = [
     "Orchestrix",
     "OrchestrixError",
     "OrchestrixJSONEncoder",
+    "OutdatedProjectionError",
     "PartitionMismatchError",
     "PluginLoadError",
     "PluginRegistry",
+    "Projection",
+    "ProjectionHealth",
+    "ProjectionReader",
+    "Projections",
     "RawEvent",
+    "RebuildError",
     "RecordedEvent",
     "Repository",
     "RetryPolicy",
     "RevisionConflictError",
+    "SQLView",
     "Secret",
     "SerializationError",
     "Serializer",
@@ -107,6 +126,7 @@ __all__ = [
     "UnhandledEventError",
     "UnknownMessageType",
     "UpcastingError",
+    "View",
     "Worker",
     "compose",
     "current_trace_id",
@@ -115,6 +135,8 @@ __all__ = [
     "default_registry",
     "handling",
     "hookimpl",
+    "on",
+    "rebuild",
     "stored_as",
     "upcaster",
     "use_trace",

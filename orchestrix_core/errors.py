@@ -16,8 +16,10 @@ __all__ = [
     "MissingCapabilityError",
     "NotCaughtUpError",
     "OrchestrixError",
+    "OutdatedProjectionError",
     "PartitionMismatchError",
     "PluginLoadError",
+    "RebuildError",
     "RevisionConflictError",
     "SerializationError",
     "StorageError",
@@ -228,3 +230,31 @@ class NotCaughtUpError(OrchestrixError, TimeoutError):
 
     def __str__(self) -> str:
         return f"not caught up with position {self.position} in {self.timeout} s\n{self.table}"
+
+
+class OutdatedProjectionError(OrchestrixError):
+    """The live view of a projection is made by another version of it than the one here."""
+
+    def __init__(self, projection: str, live: str, wanted: str) -> None:
+        self.projection = projection
+        self.live = live
+        self.wanted = wanted
+        super().__init__(projection, live, wanted)
+
+    def __str__(self) -> str:
+        return (
+            f"the view of projection {self.projection!r} is made by version {self.live}, but this "
+            f"is version {self.wanted}: rebuild it, or start the program that has {self.live}"
+        )
+
+
+class RebuildError(OrchestrixError):
+    """A projection could not be rebuilt; the live view is as it was."""
+
+    def __init__(self, projection: str, reason: str) -> None:
+        self.projection = projection
+        self.reason = reason
+        super().__init__(projection, reason)
+
+    def __str__(self) -> str:
+        return f"projection {self.projection!r} is not rebuilt: {self.reason}"

@@ -18,7 +18,7 @@ ORDER = [
     "errors", "context", "registry", "_definition", "messages", "records",
     "_exact", "validation", "_plans", "_fields", "_codec", "_converter", "json_encoder",
     "serialization",
-    "stores", "documents", "buses", "instrumentation", "_watching",
+    "stores", "documents", "buses", "instrumentation", "_watching", "handlers",
     "secrets", "hookspecs", "_discovery", "_providers", "plugins", "configuration",
     "aggregates", "subscriptions", "projections", "sagas", "_backends", "application", "testing",
     "cli",
