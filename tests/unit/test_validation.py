@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import UTC, date, datetime, timedelta, timezone
+
 import pytest
 
 from orchestrix_core import (
@@ -14,12 +16,15 @@ from orchestrix_core import (
 )
 from orchestrix_core.validation import (
     check_append,
+    check_due,
     check_id,
     check_range,
     check_snapshot,
+    check_text,
     check_types,
     check_writes,
     decode_state,
+    encode_body,
     encode_state,
 )
 
@@ -143,3 +148,51 @@ def test_a_state_that_is_not_json_is_refused(state, message):
 def test_a_state_is_a_dict():
     with pytest.raises(SerializationError, match=r"snapshot\.state: .*dict"):
         encode_state(Snapshot(aggregate_id="a", version=1, state=[1]))
+
+
+def test_a_body_is_refused_by_its_own_name():
+    with pytest.raises(SerializationError, match=r"body\['a'\]\[0\]: .*tuple"):
+        encode_body({"a": [(1,)]})
+    with pytest.raises(SerializationError, match="body: must be a dict, not list"):
+        encode_body([])
+
+
+def test_text_may_be_empty_and_an_id_may_not():
+    check_text("", "prefix")
+    check_text("é", "prefix")
+    with pytest.raises(ValueError, match="key must not be empty"):
+        check_id("", "key")
+
+
+@pytest.mark.parametrize(
+    ("value", "error"),
+    [(None, TypeError), (0, TypeError), (b"", TypeError), ("\ud800", ValueError)],
+)
+def test_text_is_valid_unicode(value, error):
+    with pytest.raises(error, match="prefix"):
+        check_text(value, "prefix")
+
+
+def test_what_is_due_comes_back_in_utc():
+    east = datetime(2024, 2, 29, 21, 0, 0, 1, timezone(timedelta(hours=9)))
+    due = check_due(east)
+    assert due == east
+    assert due.tzinfo is UTC
+    assert check_due(None) is None
+
+
+@pytest.mark.parametrize(
+    ("due", "error"),
+    [
+        (datetime(2024, 2, 29), ValueError),
+        (date(2024, 2, 29), TypeError),
+        ("2024-02-29", TypeError),
+        (0, TypeError),
+        (datetime(1, 1, 1, tzinfo=timezone(timedelta(hours=9))), ValueError),
+        (datetime.max.replace(tzinfo=timezone(timedelta(hours=-9))), ValueError),
+    ],
+    ids=repr,
+)
+def test_what_is_no_instant_is_never_due(due, error):
+    with pytest.raises(error, match="due"):
+        check_due(due)
