@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
 
 from orchestrix_core.errors import OrchestrixError, StoreClosedError
+from orchestrix_core.records import RecordedEvent
 from orchestrix_core.subscriptions._aside import Aside
-from orchestrix_core.subscriptions._feed import Feed, Page, Pages
+from orchestrix_core.subscriptions._feed import Feed, Pages
 from orchestrix_core.subscriptions._lease import Lease, LeaseLost, PositionMoved
 from orchestrix_core.subscriptions._patience import AWAY, Freed, Patience, Stopped
 from orchestrix_core.subscriptions._subscription import Subscription, partition_of
@@ -18,6 +19,8 @@ from orchestrix_core.subscriptions._work import Work
 __all__ = ["Runner"]
 
 _log = logging.getLogger(__name__)
+
+_PAGES: Final = 20  # read at most for one batch, before the position is stored
 
 
 class Runner:
@@ -122,27 +125,34 @@ class Runner:
             await self._work.replay(stream)
         self._awake.clear()
         if self._feed.head > self.lease.position:
-            page = await self._pages.behind(self.lease.position, self._feed.head)
-            await self._advance(page)
+            await self._advance(self._feed.head)
         elif not self.is_stopping and not self._look:
             await self._awake.wait()
 
-    async def _advance(self, page: Page) -> None:
-        """Handle what of a page is in this partition, a batch at a time."""
-        size, count = self.subscription.batch, self.subscription.partitions
-        records = [
-            record
-            for record in page.records
-            if partition_of(record.aggregate_id, count) == self._partition
-        ]
-        for start in range(0, len(records), size):
-            if self.is_stopping:
-                return
-            batch = records[start : start + size]
-            end = page.upto if start + size >= len(records) else batch[-1].position
-            await self._work.do(batch, end)
-        if not records:
-            self.lease.position = page.upto
+    async def _advance(self, head: int) -> None:
+        """Handle one batch, or pass over what is none of this partition's."""
+        records, end = await self._next_batch(head)
+        if records:
+            await self._work.do(records, end)
+        else:
+            self.lease.position = end
         if self.lease.position > self.lease.stored:
             self._moved()
         await asyncio.sleep(0)  # a store in memory and a quick handler wait for nothing
+
+    async def _next_batch(self, head: int) -> tuple[list[RecordedEvent], int]:
+        """Return the next events, as many as a batch may have, and what is done after them."""
+        size, records, end = self.subscription.batch, list[RecordedEvent](), self.lease.position
+        for _ in range(_PAGES):
+            page = await self._pages.behind(end, head)
+            records += filter(self._is_ours, page.records)
+            if len(records) > size:
+                return records[:size], records[size - 1].position
+            end = page.upto
+            if end >= head or len(records) == size:
+                break
+        return records, end
+
+    def _is_ours(self, record: RecordedEvent) -> bool:
+        count = self.subscription.partitions
+        return partition_of(record.aggregate_id, count) == self._partition

@@ -45,6 +45,29 @@ class WorkerDeliveryContract(StoreContract, needs=("documents", "global_log", "a
             await all_done(store, subscription)
         assert await mistakes(store) == []
 
+    @pytest.mark.parametrize("partitions", [1, 2])
+    async def test_long_log_comes_in_batches_of_the_size_asked_for(
+        self, store: Driver, partitions: int
+    ) -> None:
+        """Workers: over many pages of the log, never more events than `batch` at once."""
+        batches: list[tuple[Transaction | None, list[int]]] = []
+
+        async def handle(record: RecordedEvent, transaction: Transaction | None) -> None:
+            if not batches or batches[-1][0] is not transaction:
+                batches.append((transaction, []))
+            batches[-1][1].append(record.position)
+
+        for name in "abcdefgh":
+            await store.save(name, notes(160))
+        subscription = counting(handle=handle, batch=60, partitions=partitions)
+        async with running(Worker(store.store, [subscription])):
+            await all_done(store, subscription)
+        assert max(len(positions) for _, positions in batches) == 60
+        handled = [position for _, positions in batches for position in positions]
+        log = [record.position for record in await store.read_log(limit=10_000)]
+        assert sorted(handled) == log
+        assert partitions > 1 or handled == log
+
     async def test_new_event_is_handled_without_being_asked_for(self, store: Driver) -> None:
         """Workers: one that waits is woken by the commit."""
         subscription = counting()
