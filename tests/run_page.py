@@ -42,6 +42,7 @@ FILE_NAME = re.compile(r"# ([\w./-]+\.\w+)$")
 INSTALLABLE = {
     "orchestrix-core", "orchestrix-core[demo]", "orchestrix-memory", "orchestrix-sqlite",
     "orchestrix-postgres", "orchestrix-jaeger", "orchestrix-jaeger[otlp]",
+    "orchestrix-prometheus",
     "orchestrix-contract-tests",
 }  # fmt: skip
 

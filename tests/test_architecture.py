@@ -34,6 +34,8 @@ PACKAGES = {
     / "plugins/postgres/src/orchestrix/infrastructure/postgres",
     "orchestrix.infrastructure.observability.jaeger": ROOT
     / "plugins/jaeger/src/orchestrix/infrastructure/observability/jaeger",
+    "orchestrix.infrastructure.observability.prometheus": ROOT
+    / "plugins/prometheus/src/orchestrix/infrastructure/observability/prometheus",
     "orchestrix_contract_tests": ROOT / "contract_tests/src/orchestrix_contract_tests",
 }
 DISTRIBUTIONS = {
@@ -42,6 +44,7 @@ DISTRIBUTIONS = {
     "orchestrix-sqlite": ROOT / "plugins/sqlite",
     "orchestrix-postgres": ROOT / "plugins/postgres",
     "orchestrix-jaeger": ROOT / "plugins/jaeger",
+    "orchestrix-prometheus": ROOT / "plugins/prometheus",
     "orchestrix-contract-tests": ROOT / "contract_tests",
 }
 NAMESPACES = ("orchestrix", "orchestrix/infrastructure", "orchestrix/infrastructure/observability")

@@ -23,6 +23,7 @@ OWNS = {
     "orchestrix_sqlite": "orchestrix.infrastructure.sqlite",
     "orchestrix_postgres": "orchestrix.infrastructure.postgres",
     "orchestrix_jaeger": "orchestrix.infrastructure.observability.jaeger",
+    "orchestrix_prometheus": "orchestrix.infrastructure.observability.prometheus",
     "orchestrix_contract_tests": "orchestrix_contract_tests",
 }
 PROJECTS = [
@@ -31,6 +32,7 @@ PROJECTS = [
     ROOT / "plugins/sqlite",
     ROOT / "plugins/postgres",
     ROOT / "plugins/jaeger",
+    ROOT / "plugins/prometheus",
     ROOT / "contract_tests",
 ]
 # what an operator may add to a wheel
