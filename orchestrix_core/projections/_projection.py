@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from typing import Any, ClassVar, Final
+from typing import ClassVar, Final
 
 from orchestrix_core.messages import Event
 from orchestrix_core.projections._hearers import Hearers
@@ -56,9 +56,8 @@ class Projection:
         partitions: int | None = None,
         inline: bool | None = None,
         tables: Iterable[str] | None = None,
-        **kwargs: Any,
     ) -> None:
-        super().__init_subclass__(**kwargs)
+        super().__init_subclass__()
         cls.name = cls.__name__ if name is None else name
         cls.version = cls.version if version is None else version
         cls.partitions = cls.partitions if partitions is None else partitions

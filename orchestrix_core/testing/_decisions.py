@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from copy import deepcopy
 from functools import partial
 from typing import Any, Concatenate, Generic, ParamSpec, Self, TypeVar, overload
@@ -20,7 +20,7 @@ from orchestrix_core.testing._differences import (
     show,
 )
 
-__all__ = ["Decision", "Given", "watched"]
+__all__ = ["Decision", "Given", "fail_with", "watched"]
 
 A = TypeVar("A", bound=AggregateRoot)
 C = TypeVar("C")
@@ -137,7 +137,7 @@ class Decision(Generic[A]):
         __tracebackhide__ = True
         self._did_not_raise("; ".join(map(show, events)) or "no events")
         ignore: Collection[str] = () if metadata else INHERITED
-        _fail_with("the recorded events differ", event_differences(events, self.events, ignore))
+        fail_with("the recorded events differ", event_differences(events, self.events, ignore))
         return self
 
     def then_nothing(self) -> Self:
@@ -164,7 +164,7 @@ class Decision(Generic[A]):
         """Check what the function returned."""
         __tracebackhide__ = True
         self._did_not_raise(f"the result {result!r}")
-        _fail_with("the result differs", differences(result, self.result))
+        fail_with("the result differs", differences(result, self.result))
         return self
 
     @overload
@@ -182,7 +182,7 @@ class Decision(Generic[A]):
                 lines.append(f"{name}: expected {value!r}, but there is no such attribute")
             else:
                 lines += differences(value, getattr(actual, name), name)
-        _fail_with("the state differs", lines)
+        fail_with("the state differs", lines)
         return self
 
     def _did_not_raise(self, expected: str) -> None:
@@ -192,10 +192,11 @@ class Decision(Generic[A]):
             raise AssertionError(msg) from self.error
 
 
-def _fail_with(title: str, lines: Collection[str] | Any) -> None:
+def fail_with(title: str, lines: Iterable[str]) -> None:
+    """Raise an AssertionError that shows these lines, if there are any."""
     __tracebackhide__ = True
-    if lines := list(lines):
-        raise AssertionError("\n  ".join([title, *lines]))
+    if shown := list(lines):
+        raise AssertionError("\n  ".join([title, *shown]))
 
 
 def watched(decider: Decider[C, E, S]) -> Decider[C, E, S]:

@@ -7,7 +7,9 @@ from typing import Any, TypeVar, overload
 
 from orchestrix_core.aggregates import AggregateRoot, Decided, Decider
 from orchestrix_core.messages import Event
+from orchestrix_core.projections import Projection, projection_of
 from orchestrix_core.testing._decisions import Given, watched
+from orchestrix_core.testing._views import GivenProjection
 
 __all__ = ["given"]
 
@@ -23,16 +25,21 @@ def given(
 ) -> Given[Decided[C, E, S]]: ...
 @overload
 def given(subject: type[A], /, *events: Event, id: str = "test") -> Given[A]: ...
+@overload
+def given(
+    subject: Projection | type[Projection], /, *events: Event, id: str = "test"
+) -> GivenProjection: ...
 def given(subject: Any, /, *events: Event, id: str = "test") -> Any:
     """
-    Begin a test of `subject`, an aggregate class or a decider, to which `events` happened.
+    Begin a test of `subject`, an aggregate class, a decider or a projection, after `events`.
 
     ```python
     given(Order, OrderPlaced(total=5)).when(Order.pay, 5).then(OrderPaid(amount=5))
     given(ordering, OrderPlaced(total=5)).when(PayOrder(amount=6)).then_raises(ValueError)
+    given(OrderTotals, OrderPlaced(total=5)).then_view("total", {"sum": 5})
     ```
 
-    `id` is that of the aggregate.
+    `id` is that of the aggregate; of a projection, the stream of the events.
     """
     for event in events:
         if not isinstance(event, Event):
@@ -41,7 +48,13 @@ def given(subject: Any, /, *events: Event, id: str = "test") -> Any:
     # What else is tested by its events has its own kind of `Given`, and its own line here.
     if isinstance(subject, Decider):
         return Given(partial(Decided, id, watched(subject)), events)
-    if isinstance(subject, type) and issubclass(subject, AggregateRoot):
+    if _is_a(subject, AggregateRoot):
         return Given(partial(subject, id), events)
-    msg = f"subject must be an aggregate class or a decider, not {subject!r}"
+    if isinstance(subject, Projection) or _is_a(subject, Projection):
+        return GivenProjection(projection_of(subject), events, id)
+    msg = f"subject must be an aggregate class, a decider or a projection, not {subject!r}"
     raise TypeError(msg)
+
+
+def _is_a(subject: Any, kind: type) -> bool:
+    return isinstance(subject, type) and issubclass(subject, kind)
