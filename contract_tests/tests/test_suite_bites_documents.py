@@ -16,6 +16,7 @@ import attrs
 import pytest
 
 from orchestrix_contract_tests.contracts.document_bad_input import DocumentBadInputContract
+from orchestrix_contract_tests.contracts.document_model import DocumentModelContract
 from orchestrix_contract_tests.contracts.document_search import DocumentSearchContract
 from orchestrix_contract_tests.contracts.document_values import DocumentValuesContract
 
@@ -181,3 +182,13 @@ def test_broken_store_is_caught(
     broken: Broken, make: Callable[[str], type], catch: Callable[..., None]
 ) -> None:
     catch(make(broken.store), broken.contract, broken.failing, alone=True)
+
+
+@pytest.mark.parametrize("name", ["SaysNothingOfADelete", "KeepsTheOldDueTime"])
+def test_model_finds_it_too(
+    name: str, make: Callable[[str], type], run_contract: Callable[..., Any], subject_of: Any
+) -> None:
+    """As many examples as leave nothing to chance; the first that fails ends them."""
+    subject = subject_of(make(name))
+    outcomes = run_contract(DocumentModelContract, subject, "--contract-examples=500")
+    assert outcomes["failed"] == {"test_any_transactions_agree_with_the_model"}

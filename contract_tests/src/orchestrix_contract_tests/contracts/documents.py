@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from orchestrix_contract_tests.contracts.document_appends import DocumentAppendContract
 from orchestrix_contract_tests.contracts.document_bad_input import DocumentBadInputContract
+from orchestrix_contract_tests.contracts.document_model import DocumentModelContract
 from orchestrix_contract_tests.contracts.document_races import DocumentRaceContract
 from orchestrix_contract_tests.contracts.document_search import DocumentSearchContract
 from orchestrix_contract_tests.contracts.document_sql import DocumentSQLContract
@@ -21,5 +22,6 @@ class DocumentsContract(
     DocumentAppendContract,
     DocumentRaceContract,
     DocumentSQLContract,
+    DocumentModelContract,
 ):
     """Documents beside events, changed together with them, all or nothing."""
