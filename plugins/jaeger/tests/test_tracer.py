@@ -265,3 +265,67 @@ async def test_what_a_background_task_handles_belongs_to_its_own_trace(make_trac
     found = spans(tracer)
     assert f"{found['project P'].context.trace_id:032x}" == TRACE
     assert f"{found['other'].context.trace_id:032x}" == start_up
+
+
+TRANSACTION = {"operation": "transaction", "backend": "sqlite"}
+OTHER = f"00-{'ab' * 16}-{'cd' * 8}-01"
+
+
+def test_messages_handled_in_one_transaction_stay_in_their_traces(tracer):
+    with tracer.described(describe("storage", TRANSACTION)):
+        for name, traceparent in (("one", TRACEPARENT), ("two", OTHER)):
+            with tracer.described(describe("update_projection", {"projection": name}), traceparent):
+                assert Placed().trace_id == traceparent[3:35]
+                with tracer.span(f"inside {name}"):
+                    pass
+    found = spans(tracer)
+    transaction = found["transaction"].context
+    for name, traceparent in (("one", TRACEPARENT), ("two", OTHER)):
+        projected, inside = found[f"project {name}"], found[f"inside {name}"]
+        assert f"{projected.context.trace_id:032x}" == traceparent[3:35]
+        assert f"{projected.parent.span_id:016x}" == traceparent[36:52]
+        assert projected.links[1].context == transaction
+        assert inside.parent.span_id == projected.context.span_id
+
+
+def test_a_handler_in_a_transaction_hands_its_messages_trace_on(tracer):
+    with tracer.described(describe("storage", TRANSACTION)):
+        with handling(Placed(trace_id=TRACE, traceparent=TRACEPARENT)):
+            assert Placed().trace_id == TRACE
+            with tracer.span("handles"):
+                made = Placed()
+        with tracer.span("no message"):
+            pass
+    found = spans(tracer)
+    assert made.trace_id == TRACE
+    assert f"{found['handles'].parent.span_id:016x}" == "b7ad6b7169203331"
+    assert found["no message"].parent.span_id == found["transaction"].context.span_id
+
+
+def test_in_a_request_a_transaction_is_part_of_its_trace(tracer):
+    with tracer.span("request"), tracer.described(describe("storage", TRANSACTION)):
+        event = Placed()
+        with tracer.described(
+            describe("update_projection", {"projection": "P"}), event.traceparent
+        ):
+            pass
+    found = spans(tracer)
+    assert len({span.context.trace_id for span in found.values()}) == 1
+    assert event.traceparent[36:52] == f"{found['transaction'].context.span_id:016x}"
+    assert found["transaction"].parent.span_id == found["request"].context.span_id
+    assert found["project P"].parent.span_id == found["transaction"].context.span_id
+
+
+async def test_a_transaction_in_the_background_begins_a_trace_of_its_own(tracer):
+    started = asyncio.Event()
+
+    async def work():
+        await started.wait()
+        with tracer.described(describe("storage", TRANSACTION)):
+            pass
+
+    with tracer.span("start-up"):
+        task = asyncio.create_task(work())
+    started.set()
+    await task
+    assert spans(tracer)["transaction"].parent is None

@@ -55,11 +55,13 @@ class Described:
         name: of few different ones, so without ids.
         kind: PRODUCER and CONSUMER of a message, CLIENT of a database, or INTERNAL.
         attributes: what it tells.
+        adopts: whether it is a parent to messages of other traces that are handled inside.
     """
 
     name: str
     kind: SpanKind
     attributes: dict[str, str]
+    adopts: bool = True
 
 
 def describe(operation: Operation, known: Mapping[str, str]) -> Described:
@@ -133,4 +135,9 @@ def _storage(known: Mapping[str, str], attributes: dict[str, str]) -> Described:
         attributes["db.collection.name"] = collection
     # In memory there is nobody to call.
     kind = SpanKind.INTERNAL if backend == "memory" else SpanKind.CLIENT
-    return Described(_named(operation or "storage", collection), kind, attributes)
+    return Described(
+        _named(operation or "storage", collection),
+        kind,
+        attributes,
+        adopts=operation != "transaction",
+    )

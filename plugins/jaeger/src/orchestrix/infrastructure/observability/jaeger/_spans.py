@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from contextvars import ContextVar
 from typing import Final
 
+import attrs
 from opentelemetry.context import Context
 from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.id_generator import RandomIdGenerator
 from opentelemetry.trace import (
+    INVALID_SPAN,
     Link,
     NonRecordingSpan,
     Span,
@@ -32,6 +35,8 @@ __all__ = ["TraceIds", "active_trace_id", "around"]
 
 _PROPAGATOR: Final = TraceContextTextMapPropagator()
 _HEX: Final = frozenset("0123456789abcdef")
+_aloof: ContextVar[SpanContext | None] = ContextVar("orchestrix_jaeger_aloof", default=None)
+"""The active span, where it adopts no message of another trace."""
 
 
 @contextmanager
@@ -42,6 +47,7 @@ def around(
     kind: SpanKind = SpanKind.INTERNAL,
     attributes: Attributes = None,
     traceparent: str | None = None,
+    adopts: bool = True,
 ) -> Iterator[Span]:
     """
     Run a block inside a new span.
@@ -49,18 +55,17 @@ def around(
     It is a child of the active span. Without one it goes on from the span that the message brought
     with it: `traceparent`, or that of the message being handled. With `traceparent` it also links
     to that span, which made the message.
+
+    `adopts=False` is for a transaction. It may handle messages of many traces: each goes on in its
+    own, and links to the transaction.
     """
-    producer = _remote(traceparent)
+    place = _place(_remote(traceparent), adopts)
     span = tracer.start_span(
-        name,
-        context=_parent(producer),
-        kind=kind,
-        attributes=attributes,
-        links=[Link(producer)] if producer is not None else None,
+        name, context=place.parent, kind=kind, attributes=attributes, links=place.links
     )
     with (
         use_span(span, end_on_exit=True, record_exception=False, set_status_on_exception=False),
-        _carried(span.get_span_context()),
+        _inside(span.get_span_context(), place),
     ):
         try:
             yield span
@@ -70,18 +75,23 @@ def around(
 
 
 @contextmanager
-def _carried(context: SpanContext) -> Iterator[None]:
-    """Let messages made inside carry the span."""
-    if not context.is_valid:  # OpenTelemetry is switched off
-        yield
-        return
-    active = use_trace(*_identity(context))
+def _inside(context: SpanContext, place: _Place) -> Iterator[None]:
+    """Let messages made inside carry the span, and spans inside know whether it adopts them."""
+    # Invalid is the context where OpenTelemetry is switched off. In a transaction that begins a
+    # trace, each message that is handled has its own to hand on.
+    silent = not context.is_valid or (place.begins and not place.adopts)
+    active: AbstractContextManager[None] = (
+        nullcontext() if silent else use_trace(*_identity(context))
+    )
     active.__enter__()
+    token = _aloof.set(None if place.adopts else context)
     try:
         yield
     finally:
         # An async generator that is given up ends in the context of who closes it: there is
         # nothing to restore in that one.
+        with suppress(ValueError):
+            _aloof.reset(token)
         with suppress(ValueError):
             active.__exit__(None, None, None)
 
@@ -107,15 +117,43 @@ class TraceIds(RandomIdGenerator):
         return super().generate_trace_id()
 
 
-def _parent(producer: SpanContext | None) -> Context | None:
-    """Return None for the active span, or else the context of a span elsewhere."""
+@attrs.frozen
+class _Place:
+    """
+    Where a new span belongs.
+
+    Attributes:
+        parent: None for the active span, or for none at all; else the context of one elsewhere.
+        links: the spans it refers to.
+        begins: whether it begins a trace.
+        adopts: whether it is a parent to messages of other traces.
+    """
+
+    parent: Context | None
+    links: list[Link]
+    begins: bool
+    adopts: bool
+
+
+def _place(producer: SpanContext | None, adopts: bool) -> _Place:
     active = get_current_span()
+    here = active.get_span_context()
+    links = [Link(producer)] if producer is not None else []
+    if here.is_valid and here == _aloof.get():
+        brought = producer or _remote(current_traceparent())
+        if brought is not None and brought.trace_id != here.trace_id:
+            return _Place(_under(brought), [*links, Link(here)], begins=False, adopts=adopts)
     # A task in the background keeps the span in which it was started, long after it has ended.
-    left_over = isinstance(active, ReadableSpan) and active.end_time is not None
-    if active.get_span_context().is_valid and not (left_over and producer is not None):
-        return None
-    remote = producer or _remote(current_traceparent())
-    return None if remote is None else set_span_in_context(NonRecordingSpan(remote))
+    over = isinstance(active, ReadableSpan) and active.end_time is not None
+    if here.is_valid and not (over and (producer is not None or not adopts)):
+        return _Place(None, links, begins=False, adopts=adopts)
+    elsewhere = producer or (None if over else _remote(current_traceparent()))
+    return _Place(_under(elsewhere), links, begins=elsewhere is None, adopts=adopts)
+
+
+def _under(span: SpanContext | None) -> Context:
+    """Return a context in which `span`, or no span at all, is the active one."""
+    return set_span_in_context(INVALID_SPAN if span is None else NonRecordingSpan(span))
 
 
 def _remote(traceparent: str | None) -> SpanContext | None:

@@ -125,6 +125,7 @@ class JaegerTracer:
             kind=what.kind,
             attributes=what.attributes,
             traceparent=traceparent,
+            adopts=what.adopts,
         )
 
     def get_trace_id(self) -> str | None:
