@@ -85,7 +85,15 @@ class Sound:
         return tuple(traceparent.split("-")[1:3])
 
     def parent(self, active, producer):
-        return (active.trace_id, active.span_id) if active else producer
+        if active is None or (self.is_elsewhere(active, producer) and self.is_transaction(active)):
+            return producer
+        return active.trace_id, active.span_id
+
+    def is_elsewhere(self, active, producer):
+        return producer is not None and producer[0] != active.trace_id
+
+    def is_transaction(self, active):
+        return active.attributes.get("operation") == "transaction"
 
     def links(self, producer):
         return [producer] if producer else []
@@ -313,6 +321,11 @@ class LeavesTheActiveSpanForTheRemoteOne(Sound):
         return producer or super().parent(active, None)
 
 
+class KeepsWhatATransactionHandles(Sound):
+    def is_transaction(self, active):
+        return False
+
+
 class BelievesAnyTraceparent(Sound):
     def read(self, traceparent):
         return None if traceparent is None else tuple(traceparent.split("-")[1:3])
@@ -365,6 +378,7 @@ BROKEN: Final = [
     (IgnoresWhatMessagesBring, "test_a_stored_message_brings_its_trace"),
     (JoinsWithoutALink, "test_a_stored_message_brings_its_trace"),
     (LeavesTheActiveSpanForTheRemoteOne, "test_inside_a_span_a_message_is_linked_only"),
+    (KeepsWhatATransactionHandles, "test_a_transaction_adopts_no_message_of_another_trace"),
     (BelievesAnyTraceparent, "test_a_malformed_traceparent_is_none"),
     (NamesSpansWithIds, "test_a_span_is_named_without_ids"),
     (CallsEverySpanInternal, "test_an_operation_is_a_span"),

@@ -150,6 +150,23 @@ class TracingContract(SpansByHandContract):
         assert (handled.trace_id, handled.parent_id) == (local.trace_id, local.span_id)
         assert list(handled.links) == [(PRODUCER_TRACE, PRODUCER_SPAN)]
 
+    def test_a_transaction_adopts_no_message_of_another_trace(
+        self, traced: Any, finished: Finished
+    ) -> None:
+        """Section 8: messages of many traces in one transaction; each keeps to its own."""
+        known = {**KNOWN["update_projection"], "traceparent": PRODUCER}
+        with traced.operation("storage", {"operation": "transaction", "backend": "contractdb"}):
+            with traced.operation("update_projection", known):
+                event = Opened(owner="later")
+            with traced.operation("update_projection", KNOWN["update_projection"]):
+                pass
+        brought, plain, transaction = finished()
+        assert (brought.trace_id, brought.parent_id) == (PRODUCER_TRACE, PRODUCER_SPAN)
+        assert (PRODUCER_TRACE, PRODUCER_SPAN) in brought.links
+        assert (plain.trace_id, plain.parent_id) == (transaction.trace_id, transaction.span_id)
+        assert transaction.trace_id != PRODUCER_TRACE
+        was_made_in(event, brought)
+
     @pytest.mark.parametrize("traceparent", MALFORMED)
     def test_a_malformed_traceparent_is_none(
         self, traced: Any, finished: Finished, traceparent: str
