@@ -18,7 +18,7 @@ from orchestrix.infrastructure.postgres._sql import (
     fill,
     parse_queries,
 )
-from orchestrix_core import Snapshot, StorageError
+from orchestrix_core import Snapshot, StorageError, StreamWrite
 
 from ._databases import in_database
 
@@ -110,7 +110,9 @@ async def test_an_old_store_is_brought_up_to_date(dsn, notes, monkeypatch):
     script = 'CREATE TABLE :"schema".more AS SELECT count(*) AS x FROM :"schema".events;'
     monkeypatch.setattr(_schema, "MIGRATIONS", {**MIGRATIONS, after: script})
     monkeypatch.setattr(_schema, "SCHEMA_VERSION", after)
-    with pytest.raises(StorageError, match="has schema 1, and 2 is needed: run `orchestrix"):
+    with pytest.raises(
+        StorageError, match=f"has schema {after - 1}, and {after} is needed: run `orchestrix"
+    ):
         await open_store(dsn, create=False).initialize()
     for _ in range(2):  # the second time there is nothing to do
         async with open_store(dsn) as store:
@@ -194,6 +196,9 @@ READS = {
     "head": ("", "events_pkey"),
     "streams": ("'', 10", "events_aggregate_id_version_key"),
     "load_snapshot": ("'a'", "snapshots_pkey"),
+    "get_document": ("'a', 'b'", "documents_pkey"),
+    "find_documents": ("'a', 'b', 'c', 10", "documents_pkey"),
+    "find_due_documents": ("'a', 'b', 'c', 10, now()", "documents_by_due"),
 }
 
 
@@ -233,6 +238,7 @@ RIGHTS = """
 GRANT USAGE ON SCHEMA shop TO {role};
 GRANT SELECT, INSERT ON shop.events TO {role};
 GRANT SELECT, INSERT, UPDATE ON shop.snapshots TO {role};
+GRANT SELECT, INSERT, UPDATE, DELETE ON shop.documents TO {role};
 GRANT SELECT ON shop.orchestrix_migrations TO {role};
 """
 
@@ -253,6 +259,12 @@ async def test_an_application_needs_few_rights(empty_dsn, notes):
                 await store.save_snapshot_async(snapshot)
             assert await store.load_snapshot_async("a") == snapshot
             assert [r.version for r in await store.read_log()] == [1, 2, 3]
+            async with store.transaction() as transaction:
+                assert await transaction.put("c", "k", {}) == 1
+                assert await transaction.put("c", "k", {}) == 2
+                assert await transaction.delete("c", "k")
+                await transaction.append([StreamWrite("a", notes("4"), 3)])
+            assert await store.find_documents("c") == []
         with pytest.raises(StorageError, match="the user lacks a right"):
             await open_store(limited, schema="other").initialize()
     finally:

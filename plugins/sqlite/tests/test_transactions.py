@@ -147,8 +147,8 @@ async def test_after_a_cancelled_call_nothing_is_stored(store):
 
 
 async def test_a_transaction_that_fails_to_begin(path, start, notes):
-    holder = start("hold_lock", path)
     async with SQLiteEventStore(path, busy_timeout=0.05) as store:
+        holder = start("hold_lock", path)
         assert holder.next() == ["locked"]
         with pytest.raises(StorageError, match="busy_timeout"):
             await put(store, "k", {})

@@ -44,8 +44,11 @@ _ADVICE: Final[Mapping[str, str]] = {
         "default_transaction_isolation is not 'read committed', which appends need: "
         "ALTER ROLE ... SET default_transaction_isolation = 'read committed'"
     ),
-    "40001": "a conflict with another transaction came up again and again; nothing was written",
-    "40P01": "a deadlock with another transaction came up again and again; nothing was written",
+    "40001": "a conflict with another transaction; nothing was written: try again",
+    "40P01": (
+        "a deadlock with another transaction; nothing was written: try again, and let all "
+        "transactions take their documents in one order, and append last"
+    ),
     "54": "a value is larger than the server can hold or index; nothing was written",
 }
 

@@ -6,13 +6,18 @@ import asyncio
 import logging
 import os
 from collections.abc import AsyncGenerator, Collection, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Final, NoReturn
 
+from orchestrix.infrastructure.postgres import _collections
 from orchestrix.infrastructure.postgres._config import Payload, PostgreSQLConfig
 from orchestrix.infrastructure.postgres._errors import ConnectionLostError
 from orchestrix.infrastructure.postgres._session import Session
+from orchestrix.infrastructure.postgres._transaction import Transaction
 from orchestrix_core import (
+    Document,
     Event,
     RecordedEvent,
     Serializer,
@@ -100,7 +105,11 @@ class PostgreSQLEventStore(AsyncLifecycle):
                 opening.session = session
 
     async def close(self) -> None:
-        """Finish what runs and let go of every connection; a second call does nothing."""
+        """
+        Finish what runs and let go of every connection; a second call does nothing.
+
+        A transaction that is open is undone.
+        """
         opening = self._opening
         session, opening.session = opening.session, None  # from here on, nothing new gets in
         async with opening.lock:
@@ -122,6 +131,11 @@ class PostgreSQLEventStore(AsyncLifecycle):
             raise StorageError(msg)
         return session
 
+    def _writable(self) -> Session:
+        session = self._opened()
+        session.transactions.require_none()
+        return session
+
     async def ping(self) -> bool:
         """Ask the server; `StorageError` says why that failed."""
         await self._opened().operations.head()
@@ -135,13 +149,13 @@ class PostgreSQLEventStore(AsyncLifecycle):
 
         Cancelled, it has stored all or none as well: repeat the very same call to be sure.
         """
-        session = self._opened()
+        session = self._writable()
         append = session.operations.append(aggregate_id, events, expected_version)
         await session.writer.write(append)
 
     async def save_all(self, writes: Sequence[StreamWrite]) -> None:
         """Append to several streams, all or none."""
-        session = self._opened()
+        session = self._writable()
         await session.writer.write(session.operations.append_all(writes))
 
     async def load(self, aggregate_id: str, from_version: int | None = None) -> list[Event]:
@@ -164,7 +178,7 @@ class PostgreSQLEventStore(AsyncLifecycle):
 
     async def save_snapshot_async(self, snapshot: Snapshot) -> None:
         """Keep `snapshot` unless a newer one of the same aggregate is kept already."""
-        await self._opened().operations.save_snapshot(snapshot)
+        await self._writable().operations.save_snapshot(snapshot)
 
     async def load_snapshot_async(self, aggregate_id: str) -> Snapshot | None:
         """Return the newest snapshot of the aggregate, or None."""
@@ -193,6 +207,31 @@ class PostgreSQLEventStore(AsyncLifecycle):
     async def streams(self, after: str = "", limit: int = 1000) -> list[StreamInfo]:
         """Return up to `limit` streams with an id above `after`, in id order."""
         return await self._opened().operations.streams(after, limit)
+
+    async def get_document(self, collection: str, key: str) -> Document | None:
+        """Return a committed document, or None."""
+        return await self._opened().ask(_collections.get(collection, key))
+
+    async def find_documents(
+        self,
+        collection: str,
+        *,
+        prefix: str = "",
+        after: str = "",
+        due: datetime | None = None,
+        limit: int = 1000,
+    ) -> list[Document]:
+        """Return committed documents whose key starts with `prefix`, by key or by due time."""
+        question = _collections.find(collection, prefix=prefix, after=after, due=due, limit=limit)
+        return await self._opened().ask(question)
+
+    def transaction(self) -> AbstractAsyncContextManager[Transaction]:
+        """
+        Return a transaction for one `async with`; an exception inside undoes it.
+
+        It holds a connection, and a lock on each document it has touched, until its end.
+        """
+        return self._opened().transactions.begin()
 
     async def subscribe(self, after: int = 0) -> AsyncGenerator[RecordedEvent, None]:
         """

@@ -16,11 +16,13 @@ from orchestrix.infrastructure.postgres._store import PostgreSQLEventStore
 from orchestrix_core import Backend, ContractSubject, JSONSerializer, Serializer, hookimpl
 from orchestrix_core.stores import (
     ASYNC,
+    DOCUMENTS,
     GLOBAL_LOG,
     MULTI_PROCESS,
     MULTI_STREAM,
     NOTIFY,
     PERSISTENT,
+    SQL,
 )
 
 __all__ = [
@@ -35,7 +37,7 @@ TEST_DSN: Final = "ORCHESTRIX_TEST_POSTGRES_DSN"
 """The environment variable that names a database for tests; schemas are made in it."""
 
 _CAPABILITIES: Final = frozenset(
-    {PERSISTENT, GLOBAL_LOG, MULTI_STREAM, MULTI_PROCESS, NOTIFY, ASYNC}
+    {PERSISTENT, GLOBAL_LOG, MULTI_STREAM, MULTI_PROCESS, NOTIFY, DOCUMENTS, SQL, ASYNC}
 )
 
 

@@ -73,6 +73,40 @@ WHERE excluded.version >= kept.version;
 SELECT aggregate_id, version, schema_version, timestamp, json_send(state) AS state
 FROM :"schema".snapshots WHERE aggregate_id = $1;
 
+-- name: get_document
+-- One document.
+SELECT key, json_send(body) AS body, revision, due
+FROM :"schema".documents WHERE collection = $1 AND key = $2;
+
+-- name: lock_document
+-- One document, which nobody else changes until the transaction ends; also when it is not there.
+SELECT key, json_send(body) AS body, revision, due
+FROM :"schema".orchestrix_get_document($1, $2);
+
+-- name: find_documents
+-- A page of a collection: the keys from one to below another, in order.
+SELECT key, json_send(body) AS body, revision, due FROM :"schema".documents
+WHERE collection = $1 AND key >= $2 AND key < $3 ORDER BY key LIMIT $4;
+
+-- name: find_due_documents
+-- A page of what is due in a collection, among the keys from one to below another.
+SELECT key, json_send(body) AS body, revision, due FROM :"schema".documents
+WHERE collection = $1 AND key >= $2 AND key < $3 AND due <= $5 ORDER BY due, key LIMIT $4;
+
+-- name: put_document
+-- Write a document whole; its revision, or a refusal (see orchestrix_put_document).
+SELECT :"schema".orchestrix_put_document($1, $2, $3, $4, $5);
+
+-- name: delete_document
+-- Remove a document; the revision it had, or a refusal (see orchestrix_delete_document).
+SELECT :"schema".orchestrix_delete_document($1, $2, $3);
+
+-- name: look_here_first
+-- Let names without a schema be looked for in this one first, until the transaction ends.
+SELECT set_config('search_path', concat_ws(
+    ', ', quote_ident($1), nullif(current_setting('search_path'), '')
+), true);
+
 -- name: notify
 -- Wake whoever listens. It needs no sync of the disk: a lost notification only costs time.
 SELECT set_config('synchronous_commit', 'off', true), pg_notify($1, '');
