@@ -8,6 +8,7 @@ from orchestrix_contract_tests.contracts.event_log import EventLogContract
 from orchestrix_contract_tests.contracts.event_store import EventStoreContract
 from orchestrix_contract_tests.contracts.instrumentation import InstrumentationContract
 from orchestrix_contract_tests.contracts.lifecycle import LifecycleContract
+from orchestrix_contract_tests.contracts.metrics import MetricsContract
 from orchestrix_contract_tests.contracts.persistence import PersistenceContract
 from orchestrix_contract_tests.contracts.serializer import SerializerContract
 from orchestrix_contract_tests.contracts.snapshots import SnapshotContract
@@ -25,6 +26,7 @@ __all__ = [
     "InstrumentationContract",
     "LifecycleContract",
     "MessageBusContract",
+    "MetricsContract",
     "PersistenceContract",
     "SerializerContract",
     "SnapshotContract",
