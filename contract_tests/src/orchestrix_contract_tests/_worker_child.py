@@ -64,13 +64,15 @@ def stuck_before_commit(subject: ContractSubject, directory: Path, parent: Conne
 def stop_in_handler(subject: ContractSubject, directory: Path, parent: Connection) -> None:
     """Stop the whole process within a transaction, in front of the effect."""
 
-    async def handle(record: RecordedEvent, transaction: Transaction | None) -> None:
-        if record.aggregate_id == TRAP and record.version == 1:
-            _halt(parent)
-        await count(record, transaction)
-
     async def main(store: Driver) -> None:
-        await _work(_Telling(store, parent), counting(handle=handle))
+        halting = _Halting(store, parent)
+
+        async def handle(record: RecordedEvent, transaction: Transaction | None) -> None:
+            if record.aggregate_id == TRAP:
+                halting.halt_once()
+            await count(record, transaction)
+
+        await _work(halting, counting(handle=handle))
 
     _run(subject, directory, main)
 
@@ -78,48 +80,51 @@ def stop_in_handler(subject: ContractSubject, directory: Path, parent: Connectio
 def stop_before_transaction(subject: ContractSubject, directory: Path, parent: Connection) -> None:
     """Stop the whole process between reading an event and the transaction of its effect."""
 
-    async def main(store: Driver) -> None:
-        await _work(_Halting(store, parent), counting())
+    class Store(_Halting):
+        async def before(self) -> None:
+            if await self._store.load(TRAP):
+                self.halt_once()
 
-    _run(subject, directory, main)
-
-
-def _halt(parent: Connection) -> None:
-    parent.send("stopped")
-    os.kill(os.getpid(), signal.SIGSTOP)
+    _run(subject, directory, lambda store: _work(Store(store, parent), counting()))
 
 
-class _Telling(Wrapped):
-    """Tells the parent what the worker's transactions on a partition failed of."""
+class _Halting(Wrapped):
+    """
+    Can stop the process, and tells how the next transaction of the partition ended after that.
+
+    Until then there is no heart-beat, which might find out first that the lease was lost.
+    """
 
     def __init__(self, store: Driver, parent: Connection) -> None:
         super().__init__(store)
-        self.parent = parent
+        self._parent = parent
+        self._halted = False
+
+    def halt_once(self) -> None:
+        if not self._halted:
+            self._halted = True
+            self.others.clear()
+            self._parent.send("stopped")
+            os.kill(os.getpid(), signal.SIGSTOP)
+
+    async def before(self) -> None:
+        """Do something before a transaction of the partition."""
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Transaction]:
-        try:
+        if not self.is_partition():
             async with super().transaction() as transaction:
                 yield transaction
+            return
+        await self.before()
+        try:
+            async with self._store.transaction() as transaction:
+                yield transaction
         except Exception as error:
-            self.parent.send(type(error).__name__)
+            if self._halted:
+                self._parent.send(type(error).__name__)
+                self.others.set()
             raise
-
-
-class _Halting(_Telling):
-    """Stops once, where a partition begins the transaction for an event of the fatal stream."""
-
-    halted = False
-
-    @asynccontextmanager
-    async def transaction(self) -> AsyncIterator[Transaction]:
-        task = asyncio.current_task()
-        is_partition = task is not None and task.get_name() == "counting/0"
-        if is_partition and not self.halted and await self._store.load(TRAP):
-            self.halted = True
-            _halt(self.parent)
-        async with super().transaction() as transaction:
-            yield transaction
 
 
 async def _work(store: Any, subscription: Subscription) -> None:

@@ -27,6 +27,7 @@ __all__ = [
     "count",
     "counting",
     "fill",
+    "held",
     "mistakes",
     "notes",
     "owners",
@@ -102,6 +103,11 @@ async def all_done(store: Driver, *names: Subscription | str) -> None:
     await caught_up(store.store, names, timeout=driver.PATIENCE)
 
 
+async def held(store: Driver, worker: Worker, count: int = 1, name: str = "counting") -> bool:
+    """Whether a worker holds so many partitions."""
+    return (await owners(store, name)).count(worker.owner) == count
+
+
 async def until(condition: Callable[[], Awaitable[Any]]) -> Any:
     """Ask until the answer is true; return it."""
     async with asyncio.timeout(driver.PATIENCE):
@@ -120,7 +126,8 @@ class Wrapped:
     A store that can be cut off, for a worker whose process would be.
 
     Attributes:
-        frozen: clear it, and no transaction begins until it is set.
+        partitions: clear it, and no transaction of a partition begins until it is set.
+        others: the same for all others, those of the heart-beat among them.
         forgets: so many commits take effect and fail all the same.
         away: whether it does not answer to `ping`.
         pings: how often it was asked.
@@ -130,13 +137,28 @@ class Wrapped:
 
     def __init__(self, store: Driver) -> None:
         self._store = store.store
-        self.frozen = asyncio.Event()
-        self.frozen.set()
+        self.partitions, self.others = asyncio.Event(), asyncio.Event()
+        self.thaw()
         self.begun = 0
         self.undone: list[str] = []
         self.forgets = 0
         self.away = False
         self.pings = 0
+
+    def freeze(self) -> None:
+        """Let no transaction begin."""
+        self.partitions.clear()
+        self.others.clear()
+
+    def thaw(self) -> None:
+        """Let all go on."""
+        self.partitions.set()
+        self.others.set()
+
+    def is_partition(self) -> bool:
+        """Whether it is used by the task of a partition, which is named for its checkpoint."""
+        task = asyncio.current_task()
+        return task is not None and "/" in task.get_name()
 
     async def ping(self) -> bool:
         self.pings += 1
@@ -167,7 +189,7 @@ class Wrapped:
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Transaction]:
         self.begun += 1
-        await self.frozen.wait()
+        await (self.partitions if self.is_partition() else self.others).wait()
         try:
             async with self._store.transaction() as transaction:
                 yield transaction

@@ -15,6 +15,7 @@ from orchestrix_contract_tests.contracts._workers import (
     count,
     counting,
     fill,
+    held,
     mistakes,
     notes,
     running,
@@ -132,8 +133,9 @@ class WorkerDeliveryContract(StoreContract, needs=("documents", "global_log", "a
         """Workers: what failed for all the worker knows, and was stored, stays as it is."""
         cut = Wrapped(store)
         subscription = counting(batch=2)
-        async with running(Worker(cut, [subscription])):
-            await all_done(store, subscription)
+        worker = Worker(cut, [subscription])
+        async with running(worker):
+            await until(lambda: held(store, worker))
             cut.forgets = 3
             await fill(store, "abc")
             await all_done(store, subscription)

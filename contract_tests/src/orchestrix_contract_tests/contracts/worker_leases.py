@@ -14,6 +14,7 @@ from orchestrix_contract_tests.contracts._workers import (
     all_done,
     counting,
     fill,
+    held,
     mistakes,
     owners,
     running,
@@ -38,17 +39,17 @@ class WorkerLeaseContract(StoreContract, needs=("documents", "global_log", "asyn
         rivals = await stores.rivals(store, 3)
         one, two, three = (Worker(each.store, [subscription], lease=SHORT) for each in rivals)
         async with running(one):
-            await until(lambda: _held(store, one, 4))
+            await until(lambda: held(store, one, 4))
             await fill(store, "abcdef")
             async with running(two):
-                await until(lambda: _held(store, two, 2))
+                await until(lambda: held(store, two, 2))
                 await fill(store, "abcdef")
                 async with running(three):
                     await until(lambda: _shares(store, [1, 1, 2]))
                     await fill(store, "abcdef")
                 await fill(store, "abcdef")
                 await until(lambda: _shares(store, [2, 2]))
-            await until(lambda: _held(store, one, 4))
+            await until(lambda: held(store, one, 4))
             await fill(store, "abcdef")
             await all_done(store, subscription)
         assert await mistakes(store) == []
@@ -72,16 +73,17 @@ class WorkerLeaseContract(StoreContract, needs=("documents", "global_log", "asyn
         cut = Wrapped(store)
         frozen = Worker(cut, [counting(name="counting")], lease=SHORT, owner="frozen")
         async with running(frozen):
-            await until(lambda: _held(store, frozen, 1))
-            cut.frozen.clear()  # no heart-beat, and the next batch stands before its transaction
+            await until(lambda: held(store, frozen, 1))
+            cut.freeze()  # no heart-beat, and the next batch stands before its transaction
             begun = cut.begun
             await fill(store, "ab")
             await until(lambda: _true(cut.begun > begun))
             async with running(Worker(other.store, [counting()], lease=SHORT, owner="other")):
                 await all_done(store, "counting")
                 assert await mistakes(store) == []
-                cut.frozen.set()
+                cut.partitions.set()  # before a heart-beat could find out
                 await until(lambda: _true("LeaseLost" in cut.undone))
+                cut.thaw()
                 await fill(store, "ab")
                 await all_done(store, "counting")
         assert await mistakes(store) == []
@@ -110,12 +112,11 @@ class WorkerLeaseContract(StoreContract, needs=("documents", "global_log", "asyn
         two = counting(handle=quick, transactional=False)
         async with running(Worker(cut, [one], lease=SHORT)):
             await bounded(begun.wait(), "the handler")
-            cut.frozen.clear()
+            cut.freeze()
             async with running(Worker(other.store, [two], lease=SHORT)):
                 await all_done(store, two)
             assert happened == ["cancelled", "handled 1"]
-            cut.frozen.set()
-            happened.clear()
+            cut.thaw()
 
     async def test_long_handler_keeps_its_lease(self, store: Driver) -> None:
         """Workers: while a handler works, the lease is renewed for longer than it lasts."""
@@ -182,10 +183,6 @@ async def _revision(store: Driver) -> int:
 
 async def _renewed(store: Driver, revision: int) -> bool:
     return await _revision(store) >= revision
-
-
-async def _held(store: Driver, worker: Worker, count: int) -> bool:
-    return (await owners(store, "counting")).count(worker.owner) == count
 
 
 async def _shares(store: Driver, expected: list[int]) -> bool:

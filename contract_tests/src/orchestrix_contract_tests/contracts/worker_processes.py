@@ -63,7 +63,7 @@ class WorkerProcessContract(
         """Workers: one of four processes is killed under load; all is done once, in order."""
         with children(_worker_child.work, stores, 4) as workers:
             names = [await receive(pipe) for _, pipe in workers]
-            await until(lambda: _held(store, names, 2))
+            await until(lambda: _shared(store, names, 2))
             load = asyncio.create_task(fill(store, STREAMS, rounds=10))
             await until(lambda: _some(store))
             workers[0][0].kill()
@@ -123,9 +123,8 @@ async def _first(pipes: list[Any]) -> Any:
     return (await until(said)).recv()
 
 
-async def _held(store: Driver, names: list[str], each: int) -> bool:
-    held = Counter(await owners(store, "counting"))
-    return held == dict.fromkeys(names, each)
+async def _shared(store: Driver, names: list[str], each: int) -> bool:
+    return Counter(await owners(store, "counting")) == dict.fromkeys(names, each)
 
 
 async def _taken_over(store: Driver, dead: str) -> bool:
