@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import queue
 import socket
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from time import monotonic
 from typing import Any
 
 import attrs
-from opentelemetry.exporter.jaeger.thrift.gen.agent import Agent as Calls
 from thrift.protocol.TCompactProtocol import TCompactProtocol
 from thrift.Thrift import TMessageType
 from thrift.transport.TTransport import TMemoryBuffer
+
+from orchestrix.infrastructure.observability.jaeger import _thrift
 
 PATIENCE = 30.0
 
@@ -33,18 +36,23 @@ class Received:
 
 
 class Agent:
-    """A UDP port; the spans that arrive there."""
+    """A UDP port, read by a thread of its own so that nothing is lost; the spans that arrive."""
 
     def __init__(self, opened: socket.socket) -> None:
         self._socket = opened
+        self._arrived: queue.Queue[bytes] = queue.Queue()
         self.port = opened.getsockname()[1]
         self.sizes: list[int] = []
         self.spans: list[Received] = []
 
+    def listen(self) -> None:
+        """Take datagrams until an empty one comes."""
+        while datagram := self._socket.recv(70_000):
+            self._arrived.put(datagram)
+
     def receive(self) -> list[Received]:
         """Return the spans of the next datagram."""
-        self._socket.settimeout(PATIENCE)
-        datagram = self._socket.recv(70_000)
+        datagram = self._arrived.get(timeout=PATIENCE)
         self.sizes.append(len(datagram))
         found = decoded(datagram)
         self.spans += found
@@ -70,9 +78,15 @@ class Agent:
 def agent() -> Iterator[Agent]:
     """Listen on a free port of this machine."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as opened:
-        opened.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_000_000)
         opened.bind(("127.0.0.1", 0))
-        yield Agent(opened)
+        listening = Agent(opened)
+        thread = threading.Thread(target=listening.listen)
+        thread.start()
+        try:
+            yield listening
+        finally:
+            opened.sendto(b"", opened.getsockname())
+            thread.join(PATIENCE)
 
 
 @contextmanager
@@ -94,7 +108,7 @@ def decoded(datagram: bytes) -> list[Received]:
     protocol = TCompactProtocol(TMemoryBuffer(datagram))
     name, kind, _ = protocol.readMessageBegin()
     assert (name, kind) == ("emitBatch", TMessageType.ONEWAY)
-    call = Calls.emitBatch_args()
+    call = _thrift._CALL()  # the generated type
     call.read(protocol)
     protocol.readMessageEnd()
     service = call.batch.process.serviceName

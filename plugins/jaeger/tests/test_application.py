@@ -28,7 +28,9 @@ jaeger_agent_port = "${AGENT_PORT}"
 # Not one of its lines is about tracing.
 SHOP = """
 import asyncio, sys
-from orchestrix_core import AggregateRoot, Command, Event, Orchestrix, when
+from orchestrix_core import (
+    AggregateRoot, Command, Event, Orchestrix, Projection, Projections, Worker, on, when,
+)
 
 class PlaceOrder(Command):
     order_id: str
@@ -54,6 +56,26 @@ async def place(app):
 async def ship(app):
     for record in await app.store.read_log():
         await app.publish(record.event)
+
+class Orders(Projection):
+    seen = asyncio.Event()
+
+    @on(OrderPlaced)
+    async def placed(self, event, view):
+        await view.put(event.order_id, {"placed": True})
+        self.seen.set()
+
+async def project(app):
+    projections = Projections(app.store, [Orders], instrumentation=app.instrumentation)
+    await projections.prepare()
+    worker = Worker(app.store, instrumentation=app.instrumentation)
+    running = asyncio.create_task(worker.run())
+    following = asyncio.create_task(projections.follow(worker))
+    async with asyncio.timeout(60):
+        await Orders.seen.wait()
+    following.cancel()
+    worker.stop()
+    await running
 
 async def main():
     async with Orchestrix.from_config("orchestrix.toml") as app:
@@ -84,29 +106,37 @@ def run(tmp_path, agent):
     return run
 
 
-def test_one_trace_over_two_processes(run, agent):
+def named(agent, name):
+    """Return the span of this name, which comes if it has not come yet."""
+    agent.until(lambda spans: any(span.name == name for span in spans))
+    return agent.by_name()[name]
+
+
+def test_one_trace_over_three_processes(run, agent):
     run("place", "shop")
-    agent.until(lambda spans: any(span.name == "publish PlaceOrder" for span in spans))
+    root = named(agent, "publish PlaceOrder")
     placed = agent.by_name()
-    root = placed["publish PlaceOrder"]
     assert {span.trace_id for span in agent.spans} == {root.trace_id}
     assert root.parent_id is None
-    load = placed["load Order"]
-    assert load.parent_id == root.span_id
+    assert root.tags["messaging.destination.name"] == "PlaceOrder"
+    assert root.tags["span.kind"] == "producer"
+    load, append = placed["load Order"], placed["append events"]
+    assert load.parent_id == append.parent_id == root.span_id
     assert load.tags["orchestrix.aggregate.id"] == "ORD-7"
     assert placed["load events"].parent_id == load.span_id
-    append = placed["append events"]
-    assert append.parent_id == root.span_id
     assert append.tags["db.system.name"] == "sqlite"
     assert append.tags["db.operation.name"] == "append"
     assert append.tags["span.kind"] == "client"
-    assert root.tags["messaging.destination.name"] == "PlaceOrder"
-    assert root.tags["span.kind"] == "producer"
 
     run("ship", "shipping")
-    agent.until(lambda spans: any(span.name == "publish OrderPlaced" for span in spans))
-    joined = agent.by_name()["publish OrderPlaced"]
-    assert joined.service == "shipping"
-    assert joined.trace_id == root.trace_id
-    assert joined.parent_id == root.span_id  # in which the stored event was made
-    assert (root.trace_id, root.span_id) in joined.links
+    joins(named(agent, "publish OrderPlaced"), root, "shipping")
+
+    run("project", "views")
+    joins(named(agent, "project Orders"), root, "views")
+
+
+def joins(span, root, service):
+    """The stored event was made inside of `root`."""
+    assert span.service == service
+    assert (span.trace_id, span.parent_id) == (root.trace_id, root.span_id)
+    assert (root.trace_id, root.span_id) in span.links
