@@ -10,6 +10,7 @@ from orchestrix_core.messages import Event
 from orchestrix_core.projections._hearers import Hearers
 from orchestrix_core.projections._tables import drop_tables
 from orchestrix_core.projections._view import SQLView
+from orchestrix_core.subscriptions import RetryPolicy
 from orchestrix_core.validation import check_range
 
 __all__ = ["Projection", "projection_of"]
@@ -38,6 +39,9 @@ class Projection:
     - `partitions`: in how many parts it is kept up to date side by side, each in order.
     - `inline`: it changes in the transaction that appends the events, not behind it.
     - `tables`: names of SQL tables that `setup` makes, for a store that has SQL.
+
+    Attributes:
+        retry: what happens when a handler fails, before the event is a dead letter.
     """
 
     name: ClassVar[str] = "Projection"
@@ -45,6 +49,7 @@ class Projection:
     partitions: ClassVar[int] = 1
     inline: ClassVar[bool] = False
     tables: ClassVar[tuple[str, ...]] = ()
+    retry: ClassVar[RetryPolicy] = RetryPolicy()
     hearers: ClassVar[Hearers]
     """Which methods hear which events."""
 

@@ -26,7 +26,7 @@ from orchestrix_core.projections._projection import Projection, projection_of
 from orchestrix_core.projections._switch import CLOSE, NotYet, Switch
 from orchestrix_core.projections._updates import subscription_of
 from orchestrix_core.projections._view import Generation, view_of
-from orchestrix_core.subscriptions import DeadLetter, DeadLetters, RetryPolicy, Worker, lags
+from orchestrix_core.subscriptions import DeadLetter, DeadLetters, Worker, lags
 from orchestrix_core.subscriptions._checkpoints import prepare
 
 __all__ = ["GRACE", "Progress", "ensure_live", "rebuild"]
@@ -67,7 +67,6 @@ async def rebuild(
     restart: bool = False,
     grace: float = GRACE,
     lease: float = 10.0,
-    retry: RetryPolicy | None = None,
     instrumentation: Instrumentation = NO_INSTRUMENTATION,
 ) -> int:
     """
@@ -83,7 +82,6 @@ async def rebuild(
         restart: begin anew where a former run was not completed.
         grace: seconds after which the old view may be removed; the next rebuild does it anyway.
         lease: seconds after which the work of a process that was killed is taken over.
-        retry: what happens when a handler fails, before the event is a dead letter.
         instrumentation: is told of each event.
 
     Returns:
@@ -97,7 +95,7 @@ async def rebuild(
         await ensure_live(store, one)
     await drop_retired(store, one)
     generation = await _begin(store, one, restart)
-    run = _Rebuild(store, one, generation, progress, lease, retry, instrumentation)
+    run = _Rebuild(store, one, generation, progress, lease, instrumentation)
     switch = Switch(store, one, generation, instrumentation, grace)
     await run.finish(switch)
     if grace <= 0:
@@ -150,7 +148,6 @@ class _Rebuild:
         generation: Generation,
         progress: Report | None,
         lease: float,
-        retry: RetryPolicy | None,
         watch: Instrumentation,
     ) -> None:
         self._store = store
@@ -159,7 +156,7 @@ class _Rebuild:
         self._progress = progress or (lambda _: None)
         self._lease = lease
         self._subscription = subscription_of(
-            projection, generation, watch, live=False, batch=_BATCH, retry=retry
+            projection, generation, watch, live=False, batch=_BATCH
         )
         self._began: tuple[float, int] | None = None
 

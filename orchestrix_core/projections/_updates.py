@@ -13,7 +13,7 @@ from orchestrix_core.messages import Event
 from orchestrix_core.projections._projection import Projection
 from orchestrix_core.projections._view import Generation, SQLView, view_of
 from orchestrix_core.records import RecordedEvent
-from orchestrix_core.subscriptions import RetryPolicy, Subscription
+from orchestrix_core.subscriptions import Subscription
 
 __all__ = ["subscription_of", "update"]
 
@@ -41,7 +41,6 @@ def subscription_of(
     *,
     live: bool = True,
     batch: int = 100,
-    retry: RetryPolicy | None = None,
 ) -> Subscription:
     """Return what keeps a generation up to date; the lag of the live one alone is reported."""
 
@@ -56,6 +55,6 @@ def subscription_of(
         types=stored_names(projection.hearers.types),
         partitions=generation.partitions,
         batch=batch,
-        retry=retry or RetryPolicy(),
+        retry=projection.retry,
         projection=projection.name if live else None,
     )
