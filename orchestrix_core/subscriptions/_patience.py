@@ -56,6 +56,7 @@ class Patience:
         self._store = store
         self._lease = lease
         self._retry = retry
+        self._unanswered = 0  # failures of the store since it last did what it should
 
     async def persist(
         self, work: Callable[[], Awaitable[None]], before: Failure | None = None
@@ -67,18 +68,31 @@ class Patience:
                 await self.pause(self._retry.pause(failure.attempts))
             try:
                 await work()
-                return None
             except PASSING:
                 raise
             except Exception as error:
                 failure = await self.blame(error, failure)
+            else:
+                self.succeeded()
+                return None
         return failure
 
+    def succeeded(self) -> None:
+        """Take note that the store did what it should."""
+        self._unanswered = 0
+
     async def blame(self, error: Exception, before: Failure | None = None) -> Failure | None:
-        """Return the failure with one more attempt; as it was when the store was away."""
+        """
+        Return the failure with one more attempt; as it was when the store may be the cause.
+
+        That is when it does not answer, and the first time that it fails although it does: a
+        server that has come back is met by connections that do not know of it yet.
+        """
         cause = error.error if isinstance(error, HandlerFailed) else error
-        if isinstance(cause, StorageError) and await self._was_away():
-            return before
+        if isinstance(cause, StorageError):
+            self._unanswered += 1
+            if await self._was_away() or self._unanswered == 1:
+                return before
         return Failure(cause, 1 if before is None else before.attempts + 1)
 
     async def _was_away(self) -> bool:

@@ -83,6 +83,7 @@ class Work:
                 await self._handle_or_park(record, transaction)
             await self._lease.commit(transaction, end)
         self._lease.committed(end, began)
+        self._patience.succeeded()
 
     async def _handle_or_park(self, record: RecordedEvent, transaction: Transaction) -> None:
         if record.aggregate_id not in self._aside.blocked:

@@ -163,6 +163,27 @@ class WorkerDeliveryContract(StoreContract, needs=("documents", "global_log", "a
         assert lag.dead_letters == 0
         assert await mistakes(store) == []
 
+    async def test_store_that_fails_at_one_event_for_good_is_its_fault(self, store: Driver) -> None:
+        """Workers: the first failure is forgiven; what the store never takes is a dead letter."""
+        tried: list[int] = []
+
+        async def handle(record: RecordedEvent, transaction: Transaction | None) -> None:
+            await count(record, transaction)
+            if record.version in (2, 5):
+                tried.append(record.version)
+                if record.version == 5 or len(tried) == 1:
+                    msg = "it does not take this"
+                    raise StorageError(msg)
+
+        await fill(store, "ab")
+        subscription = counting(handle=handle, batch=2, retry=RetryPolicy(attempts=1))
+        async with running(Worker(store.store, [subscription])):
+            await all_done(store, subscription)
+        assert tried.count(5) >= 2
+        assert (await versions(store)) == {"a": [1, 2, 3, 4], "b": [1, 2, 3, 4]}
+        (lag,) = await lags(store.store, [subscription])
+        assert (lag.blocked, lag.dead_letters) == (2, 4)
+
     async def test_handler_without_transaction_hears_everything_in_order(
         self, store: Driver
     ) -> None:
