@@ -7,6 +7,7 @@ import shutil
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from urllib.error import URLError
 
@@ -47,7 +48,7 @@ def prometheus(folder: Path, target: str, rules: str) -> Iterator[str]:
                 stderr=log,
             )
             try:
-                if until(lambda a=address, s=server: _is_up(a, s)) != "down":
+                if until(partial(_is_up, address, server)) != "down":
                     yield address
                     return
             finally:

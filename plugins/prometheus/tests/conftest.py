@@ -8,6 +8,7 @@ import subprocess
 import sys
 import urllib.request
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from time import monotonic, sleep
 from typing import Any
@@ -62,6 +63,12 @@ class Child:
         self.process.kill()
         self.process.wait()
 
+    def close(self) -> None:
+        self.kill()
+        for pipe in (self.process.stdin, self.process.stdout):
+            assert pipe is not None
+            pipe.close()
+
     def end(self) -> int:
         with self.process:
             assert self.process.stdin is not None
@@ -80,9 +87,7 @@ def start() -> Iterator[Callable[..., Child]]:
 
     yield start
     for child in children:
-        child.kill()
-        for pipe in (child.process.stdin, child.process.stdout):
-            pipe.close()
+        child.close()
 
 
 @pytest.fixture
@@ -113,22 +118,20 @@ def orchestrix(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]
 def get(url: str, **headers: str) -> str:
     request = urllib.request.Request(url, headers=headers)  # noqa: S310  # the tests' own servers
     with urllib.request.urlopen(request, timeout=PATIENCE) as answer:  # noqa: S310
-        return answer.read().decode()
+        text: str = answer.read().decode()
+    return text
 
 
 def until(ask: Callable[[], Any]) -> Any:
     """Ask another program until its answer is true; return it."""
     deadline = monotonic() + PATIENCE
     while True:
-        try:
+        answer: Any = None
+        with suppress(OSError):
             answer = ask()
-        except OSError as error:
-            answer, failure = None, error
-        else:
-            failure = None
         if answer:
             return answer
-        assert monotonic() < deadline, failure or answer
+        assert monotonic() < deadline, f"still {answer!r} after {PATIENCE:.0f} s"
         sleep(0.02)
 
 
