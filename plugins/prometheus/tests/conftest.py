@@ -13,7 +13,10 @@ from pathlib import Path
 from time import monotonic, sleep
 from typing import Any
 
+import attrs
 import pytest
+
+from orchestrix_core.cli import main
 
 PATIENCE = 60.0
 CHILDREN = Path(__file__).with_name("_children.py")
@@ -97,20 +100,33 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-@pytest.fixture
-def orchestrix(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
-    """Return a function that runs the program in the test's folder."""
+@attrs.frozen
+class Ended:
+    """How a run of the program ended."""
 
-    def run(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [sys.executable, "-c", PROGRAM, *arguments],
-            cwd=tmp_path,
-            env=environment(**variables),
-            capture_output=True,
-            text=True,
-            timeout=PATIENCE,
-            check=False,
-        )
+    status: int
+    stdout: str
+    stderr: str
+
+
+@pytest.fixture
+def orchestrix(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Callable[..., Ended]:
+    """Return a function that runs the program in the test's folder, in this process."""
+
+    def run(*arguments: str, **variables: str) -> Ended:
+        capsys.readouterr()
+        with monkeypatch.context() as patch:
+            for name in os.environ.keys() - environment().keys():
+                patch.delenv(name)
+            for name, value in variables.items():
+                patch.setenv(name, value)
+            patch.chdir(tmp_path)
+            patch.setattr(sys, "argv", ["orchestrix", *arguments])
+            with pytest.raises(SystemExit) as end:
+                main()
+        return Ended(int(end.value.code or 0), *capsys.readouterr())
 
     return run
 

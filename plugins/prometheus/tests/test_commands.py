@@ -48,17 +48,17 @@ def test_a_running_application_is_asked(start, folder, orchestrix):
     families = {family["name"]: family for family in json.loads(by_url.stdout)["metrics"]}
     assert families["orchestrix_core_aggregates_loaded"]["samples"][0]["value"] == 2
     refused = orchestrix("metrics", "--serve", TEST_PORT=port)
-    assert refused.returncode == 2
+    assert refused.status == 2
     assert "--store" in refused.stderr
 
 
 def test_nobody_answers(folder, orchestrix):
     done = orchestrix("metrics", TEST_PORT="1")
-    assert done.returncode == 1
+    assert done.status == 1
     assert "no metrics at http://127.0.0.1:1/metrics" in done.stderr
     assert "--store" in done.stderr
     wrong = orchestrix("metrics", "--url", "file:///etc/passwd")
-    assert wrong.returncode == 2
+    assert wrong.status == 2
     assert "http" in wrong.stderr
 
 

@@ -23,7 +23,7 @@ def read(orchestrix, shared):
 
     def read():
         done = orchestrix("metrics", **shared)
-        assert done.returncode == 0, done.stderr
+        assert done.status == 0, done.stderr
         found = {}
         for family in text_string_to_metric_families(done.stdout):
             for sample in family.samples:
@@ -87,5 +87,5 @@ def test_json(start, orchestrix, shared):
 
 def test_a_directory_that_is_missing_is_named(orchestrix, tmp_path):
     done = orchestrix("metrics", PROMETHEUS_MULTIPROC_DIR=str(tmp_path / "none"))
-    assert done.returncode == 2
+    assert done.status == 2
     assert "PROMETHEUS_MULTIPROC_DIR must name a directory that exists" in done.stderr
