@@ -38,6 +38,7 @@ class Aside:
         self._store = store
         self._collection = letters_of(subscription.name)
         self._partitions = subscription.partitions
+        self._group_of = subscription.group_of
         self._partition = partition
 
     async def load(self) -> None:
@@ -77,9 +78,9 @@ class Aside:
 
         The first letter cannot be dropped until the transaction ends: `get` sees to that.
         """
-        first = self.blocked[record.aggregate_id]
-        if await transaction.get(self._collection, first) is None:
-            self.due.add(record.aggregate_id)
+        stream = self._group_of(record)
+        if await transaction.get(self._collection, self.blocked[stream]) is None:
+            self.due.add(stream)
             return False
         await self._put(transaction, record, "parked", None, 0)
         return True
@@ -104,7 +105,7 @@ class Aside:
 
     def block(self, record: RecordedEvent) -> None:
         """Take note that `fail` took effect."""
-        stream = record.aggregate_id
+        stream = self._group_of(record)
         self.blocked[stream] = key_of(stream, record.position)
 
     async def _put(
@@ -115,8 +116,9 @@ class Aside:
         error: Exception | None,
         attempts: int,
     ) -> None:
+        stream = self._group_of(record)
         body = {
-            "aggregate_id": record.aggregate_id,
+            "aggregate_id": stream,
             "position": record.position,
             "version": record.version,
             "event_id": record.event.id,
@@ -125,7 +127,7 @@ class Aside:
             "attempts": attempts,
             **_told(error),
         }
-        key = key_of(record.aggregate_id, record.position)
+        key = key_of(stream, record.position)
         await transaction.put(self._collection, key, body, expect=0)
 
 

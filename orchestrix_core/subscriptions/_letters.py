@@ -22,7 +22,8 @@ class DeadLetter:
 
     Attributes:
         subscription: name of the subscription whose handler failed.
-        aggregate_id: the stream; none of its later events is handled before this one is.
+        aggregate_id: the stream, or the group where the subscription has groups; none of its later
+            events is handled before this one is.
         position: of the event in the log.
         version: of the event in its stream.
         event_id: of the event.

@@ -155,4 +155,6 @@ class Runner:
 
     def _is_ours(self, record: RecordedEvent) -> bool:
         count = self.subscription.partitions
-        return partition_of(record.aggregate_id, count) == self._partition
+        return (
+            count == 1 or partition_of(self.subscription.group_of(record), count) == self._partition
+        )

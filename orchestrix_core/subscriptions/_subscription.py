@@ -12,9 +12,10 @@ import attrs
 from orchestrix_core.documents import Transaction
 from orchestrix_core.records import RecordedEvent
 
-__all__ = ["Handle", "RetryPolicy", "Subscription", "partition_of"]
+__all__ = ["Group", "Handle", "RetryPolicy", "Subscription", "partition_of"]
 
 Handle: TypeAlias = Callable[[RecordedEvent, Transaction | None], Awaitable[None]]
+Group: TypeAlias = Callable[[RecordedEvent], str]
 
 
 def _at_least(least: float) -> Callable[[Any, Any, float], None]:
@@ -82,6 +83,9 @@ class Subscription:
             behind the newest.
         retry: what happens when the handler fails.
         projection: what the lag is reported of, as `projection_lag`; None: it is not reported.
+        group: gives for an event the text that stands in the place of its stream wherever order is
+            kept: events of one group, of whichever streams, are in one partition, in the order of
+            the log, and wait together for a dead letter. It must always give the same for an event.
     """
 
     name: str = attrs.field(validator=_check_name)
@@ -95,6 +99,11 @@ class Subscription:
     )
     retry: RetryPolicy = attrs.field(factory=RetryPolicy)
     projection: str | None = None
+    group: Group | None = None
+
+    def group_of(self, record: RecordedEvent) -> str:
+        """Return what an event is kept in order with: its stream, unless `group` says otherwise."""
+        return record.aggregate_id if self.group is None else self.group(record)
 
 
 def partition_of(aggregate_id: str, partitions: int) -> int:

@@ -86,7 +86,7 @@ class Work:
         self._patience.succeeded()
 
     async def _handle_or_park(self, record: RecordedEvent, transaction: Transaction) -> None:
-        if record.aggregate_id not in self._aside.blocked:
+        if self._subscription.group_of(record) not in self._aside.blocked:
             await self._handle(record, transaction)
         elif not await self._aside.park(transaction, record):
             raise Freed
@@ -103,7 +103,7 @@ class Work:
         for record in records:
             if self._patience.stopping.is_set():
                 return
-            if record.aggregate_id in self._aside.blocked:
+            if self._subscription.group_of(record) in self._aside.blocked:
                 await self._commit([record], record.position)
             elif failure := await self._patience.persist(partial(self._bare, record)):
                 await self._set_aside(record, record.position, failure)
@@ -129,7 +129,7 @@ class Work:
             self._subscription.name,
             record.event.type,
             record.position,
-            record.aggregate_id,
+            self._subscription.group_of(record),
             exc_info=failure.error,
         )
 
