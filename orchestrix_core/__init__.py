@@ -26,7 +26,10 @@ from orchestrix_core.errors import (
     ConcurrencyError,
     ConfigurationError,
     DuplicateEventError,
+    DuplicateHandlerError,
+    InvalidCommandError,
     MissingCapabilityError,
+    NoHandlerError,
     NotCaughtUpError,
     OrchestrixError,
     OutdatedProjectionError,
@@ -40,7 +43,7 @@ from orchestrix_core.errors import (
     UnknownMessageType,
     UpcastingError,
 )
-from orchestrix_core.handlers import on
+from orchestrix_core.handlers import handles, on
 from orchestrix_core.hookspecs import Backend, ContractSubject, hookimpl
 from orchestrix_core.instrumentation import NO_INSTRUMENTATION, Instrumentation, compose
 from orchestrix_core.json_encoder import OrchestrixJSONEncoder
@@ -84,15 +87,18 @@ __all__ = [
     "Decider",
     "Document",
     "DuplicateEventError",
+    "DuplicateHandlerError",
     "Event",
     "EventLog",
     "EventStore",
     "Instrumentation",
+    "InvalidCommandError",
     "JSONSerializer",
     "Message",
     "MessageBus",
     "MessageRegistry",
     "MissingCapabilityError",
+    "NoHandlerError",
     "NotCaughtUpError",
     "Orchestrix",
     "OrchestrixError",
@@ -133,6 +139,7 @@ __all__ = [
     "current_traceparent",
     "decode_stored",
     "default_registry",
+    "handles",
     "handling",
     "hookimpl",
     "on",

@@ -13,7 +13,10 @@ __all__ = [
     "ConcurrencyError",
     "ConfigurationError",
     "DuplicateEventError",
+    "DuplicateHandlerError",
+    "InvalidCommandError",
     "MissingCapabilityError",
+    "NoHandlerError",
     "NotCaughtUpError",
     "OrchestrixError",
     "OutdatedProjectionError",
@@ -190,15 +193,64 @@ class BackendNotFoundError(OrchestrixError):
 
 
 class MissingCapabilityError(OrchestrixError):
-    """The application needs what the chosen backend does not offer."""
+    """The application needs what the chosen backend does not offer; `needed_by` says what for."""
 
-    def __init__(self, backend: str, missing: tuple[str, ...]) -> None:
+    def __init__(
+        self, backend: str, missing: tuple[str, ...], needed_by: str | None = None
+    ) -> None:
         self.backend = backend
         self.missing = missing
-        super().__init__(backend, missing)
+        self.needed_by = needed_by
+        super().__init__(backend, missing, needed_by)
 
     def __str__(self) -> str:
-        return f"backend {self.backend!r} lacks {', '.join(self.missing)}: choose another backend"
+        reason = "" if self.needed_by is None else f", which {self.needed_by} needs"
+        lacks = f"backend {self.backend!r} lacks {', '.join(self.missing)}{reason}"
+        return f"{lacks}: choose another backend"
+
+
+class NoHandlerError(OrchestrixError):
+    """No handler of this command is registered; `near` are commands of similar names that have."""
+
+    def __init__(self, command_type: str, near: tuple[str, ...] = ()) -> None:
+        self.command_type = command_type
+        self.near = near
+        super().__init__(command_type, near)
+
+    def __str__(self) -> str:
+        known = f" (there is one for {', '.join(self.near)})" if self.near else ""
+        return (
+            f"no handler of {self.command_type} is registered{known}: mark a function with "
+            f"@handles({self.command_type}), and register it or its module with the application"
+        )
+
+
+class DuplicateHandlerError(OrchestrixError):
+    """Two handlers of one command are registered: exactly one answers it."""
+
+    def __init__(self, command_type: str, first: str, second: str) -> None:
+        self.command_type = command_type
+        self.first = first
+        self.second = second
+        super().__init__(command_type, first, second)
+
+    def __str__(self) -> str:
+        return (
+            f"{self.command_type} is handled by both {self.first} and {self.second}: "
+            "register one of them"
+        )
+
+
+class InvalidCommandError(OrchestrixError):
+    """A command's value is not what its class declares; `path` names the field."""
+
+    def __init__(self, path: str, reason: str) -> None:
+        self.path = path
+        self.reason = reason
+        super().__init__(path, reason)
+
+    def __str__(self) -> str:
+        return f"{self.path}: {self.reason}"
 
 
 class PartitionMismatchError(OrchestrixError):

@@ -18,10 +18,12 @@ ORDER = [
     "errors", "context", "registry", "_definition", "messages", "records",
     "_exact", "validation", "_plans", "_fields", "_codec", "_converter", "json_encoder",
     "serialization",
-    "stores", "documents", "buses", "instrumentation", "_watching", "handlers",
+    "stores", "documents", "buses", "instrumentation", "_watching", "_unit", "_collecting",
+    "handlers",
     "secrets", "hookspecs", "_discovery", "_providers", "plugins", "configuration",
-    "aggregates", "subscriptions", "projections", "sagas", "_backends", "application", "testing",
-    "cli",
+    "aggregates", "subscriptions", "projections", "commands", "timers", "_components", "sagas",
+    "_projecting", "_parts", "_patient", "_embedded", "_hearing", "_in_flight", "_engine",
+    "_backends", "_signals", "application", "asgi", "testing", "cli",
 ]  # fmt: skip
 
 PACKAGES = {

@@ -33,8 +33,17 @@ event_store.use = "{store}"
 # Which backend carries messages; without a choice it is "{default_bus}", where that is installed.
 {bus}
 {watching}
-# Your modules that define message classes, imported at start-up.
+# Your modules, imported at start-up; what they define, handlers and the like, is registered.
 modules = []
+
+# Whether subscriptions and timers run in the process of an application.
+# worker = true
+
+# Seconds after which other processes take over from one of which nothing is heard, and that what
+# is in hand has to finish in at the end; days for which the results of commands are kept.
+# lease = 10.0
+# grace = 10.0
+# commands_kept = 7.0
 
 # What the event store must be able to do, checked at start-up: "persistent", "global_log", ...
 requires = []

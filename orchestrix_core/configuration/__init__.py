@@ -9,5 +9,6 @@ file, the key path, what was expected, and the nearest valid key.
 from orchestrix_core.configuration._document import Document
 from orchestrix_core.configuration._files import FILE_NAME, FILE_VARIABLE
 from orchestrix_core.configuration._model import Configuration, Entry
+from orchestrix_core.configuration._runtime import RuntimeSettings
 
-__all__ = ["FILE_NAME", "FILE_VARIABLE", "Configuration", "Document", "Entry"]
+__all__ = ["FILE_NAME", "FILE_VARIABLE", "Configuration", "Document", "Entry", "RuntimeSettings"]

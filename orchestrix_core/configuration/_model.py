@@ -6,6 +6,7 @@ import importlib
 import os
 from collections.abc import Mapping
 from pathlib import Path
+from types import ModuleType
 from typing import Any, Final, Self
 
 import attrs
@@ -14,6 +15,7 @@ from orchestrix_core._providers import KNOWN
 from orchestrix_core.configuration._document import Document, KeyPath, nearest
 from orchestrix_core.configuration._environment import apply_overrides, interpolate
 from orchestrix_core.configuration._files import read_document
+from orchestrix_core.configuration._runtime import RuntimeSettings
 from orchestrix_core.configuration._structuring import config_fields, split, structure
 from orchestrix_core.hookspecs import Backend, Kind
 from orchestrix_core.plugins import KINDS, PluginRegistry
@@ -23,6 +25,8 @@ from orchestrix_core.stores import CAPABILITIES
 __all__ = ["Configuration", "Entry"]
 
 _LISTS: Final = ("modules", "requires", "block")
+_RUNTIME: Final = tuple(config_fields(RuntimeSettings))
+_KEYS: Final = (*KINDS, *_LISTS, *_RUNTIME)
 
 
 @attrs.frozen
@@ -42,9 +46,11 @@ class Configuration:
     Attributes:
         document: the settings as written.
         chosen: the name of the chosen backend, by kind.
-        modules: the application's modules; to import them defines its message classes.
+        modules: the application's modules; to import them defines its message classes, and what
+            they define is registered with the application.
         requires: the capabilities that the event store must have.
         block: the plugins that must not be loaded.
+        runtime: how the application runs.
     """
 
     document: Document
@@ -52,6 +58,7 @@ class Configuration:
     modules: tuple[str, ...] = ()
     requires: tuple[str, ...] = ()
     block: tuple[str, ...] = ()
+    runtime: RuntimeSettings = attrs.field(factory=RuntimeSettings)
 
     @classmethod
     def load(
@@ -79,8 +86,8 @@ class Configuration:
     def from_document(cls, document: Document) -> Self:
         """Check the keys of the root table and the choice of each kind."""
         for key in document.table:
-            if key not in (*KINDS, *_LISTS):
-                raise document.fault((key,), f"unknown key; {nearest(key, (*KINDS, *_LISTS))}")
+            if key not in _KEYS:
+                raise document.fault((key,), f"unknown key; {nearest(key, _KEYS)}")
         requires = _strings(document, "requires")
         for name in requires:
             if name not in CAPABILITIES:
@@ -93,6 +100,7 @@ class Configuration:
             modules=_strings(document, "modules"),
             requires=requires,
             block=_strings(document, "block"),
+            runtime=_runtime(document),
         )
 
     def check_names(self, registry: PluginRegistry) -> None:
@@ -108,18 +116,21 @@ class Configuration:
         """Return the settings of `backend` as an instance of its typed config class."""
         return structure(self.document, (backend.kind, backend.name), backend.config)
 
-    def import_modules(self) -> None:
-        """Import the application's modules, which defines its message classes."""
-        for name in self.modules:
-            try:
-                importlib.import_module(name)
-            except (Exception, SystemExit) as exc:
-                reason = f"the module {name!r} cannot be imported: {type(exc).__name__}: {exc}"
-                raise self.document.fault(("modules",), reason) from exc
+    def import_modules(self) -> list[ModuleType]:
+        """Import the application's modules, which defines its message classes, and return them."""
+        return [self._imported(name) for name in self.modules]
+
+    def _imported(self, name: str) -> ModuleType:
+        try:
+            return importlib.import_module(name)
+        except (Exception, SystemExit) as exc:
+            reason = f"the module {name!r} cannot be imported: {type(exc).__name__}: {exc}"
+            raise self.document.fault(("modules",), reason) from exc
 
     def entries(self, registry: PluginRegistry) -> list[Entry]:
         """Return every setting in force, with its source; secrets are masked."""
         rows = [self._entry((key,), ", ".join(getattr(self, key))) for key in _LISTS]
+        rows += [self._entry((key,), str(getattr(self.runtime, key))) for key in _RUNTIME]
         for kind, name in self.chosen.items():
             use: KeyPath = (kind, "use")
             source = self.document.source(use)
@@ -190,6 +201,12 @@ def _misplaced(document: Document, kind: Kind, key: str) -> str:
     known = nearest(key, ["use"])
     table = f"[{document.root}.{kind}.<name>]"
     return f"unknown key; {known}; the settings of a backend stand in a table of their own, {table}"
+
+
+def _runtime(document: Document) -> RuntimeSettings:
+    table = {key: value for key, value in document.table.items() if key in _RUNTIME}
+    settings: RuntimeSettings = structure(attrs.evolve(document, table=table), (), RuntimeSettings)
+    return settings
 
 
 def _strings(document: Document, key: str) -> tuple[str, ...]:

@@ -73,7 +73,7 @@ async def test_the_opening_part_of_an_application(tmp_path):
         ticket.open("broken door")
         (event,) = ticket.uncommitted_events
         await tickets.save(ticket)
-        await app.publish(event)
+        await app.caught_up()
         assert (await tickets.load("T-1")).title == "broken door"
         assert await app.store.load("T-1") == [event]
     assert heard == ["broken door"]

@@ -139,7 +139,7 @@ class TestChoice:
     def test_an_unknown_root_key(self, load, key):
         error = fault(load, f'[orchestrix]\n{key} = "x"')
         assert error.key == f"orchestrix.{key}"
-        assert "valid keys: block, event_store" in error.reason
+        assert "valid keys: block, commands_kept, event_store" in error.reason
 
     @pytest.mark.parametrize("value", ["3", '"a b"', "[1]"])
     def test_modules_are_an_array_of_strings(self, load, value):
