@@ -24,7 +24,7 @@ from time import monotonic
 from typing import Any
 
 from orchestrix.infrastructure.postgres import PostgreSQLEventStore
-from orchestrix_core import ConcurrencyError, Event, RecordedEvent, StorageError
+from orchestrix_core import ConcurrencyError, Event, RecordedEvent, StorageError, StreamWrite
 
 Report = Callable[..., None]
 
@@ -214,6 +214,20 @@ def read_large(report: Report, dsn: str, how: str, events: int) -> None:
 
     number = asyncio.run(main())
     report("read", number, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+
+
+def stay_in_transaction(report: Report, dsn: str) -> None:
+    """Change a document and append, and be killed before the end of the block."""
+
+    async def main() -> None:
+        async with open_store(dsn) as store, store.transaction() as transaction:
+            await transaction.put("c", "k", {"n": 2})
+            await transaction.get("c", "none")
+            await transaction.append([StreamWrite("a", noted("lost"))])
+            report("inside")
+            await asyncio.Event().wait()
+
+    asyncio.run(main())
 
 
 def _end_with(pipe: int) -> None:

@@ -10,6 +10,7 @@ import sys
 import pytest
 
 from orchestrix.infrastructure.postgres import PostgreSQLEventStore
+from orchestrix.infrastructure.postgres._sql import MIGRATIONS
 
 PROGRAM = "from orchestrix_core.cli import main; main()"
 
@@ -39,13 +40,14 @@ def orchestrix(empty_dsn, tmp_path):
 
 
 def test_status_then_migrate(orchestrix):
+    newest = max(MIGRATIONS)
     before = orchestrix("postgres", "status", "--json")
     assert before.returncode == 1, before.stderr
-    assert json.loads(before.stdout)["pending"] == [1]
+    assert json.loads(before.stdout)["pending"] == list(MIGRATIONS)
     for _ in range(2):
         migrated = orchestrix("postgres", "migrate")
         assert migrated.returncode == 0, migrated.stderr
-        assert "schema 'shop': at 1 of 1" in migrated.stdout
+        assert f"schema 'shop': at {newest} of {newest}" in migrated.stdout
     after = orchestrix("postgres", "status")
     assert after.returncode == 0
     assert "pending" not in after.stdout

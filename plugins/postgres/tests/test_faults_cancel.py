@@ -166,3 +166,33 @@ async def test_cancelled_otherwise(store, dsn, notes, cancel, method):
     assert cancelled > 0
     assert await stored_ids(store, "a") == ["1", "2"]
     await check_sessions(store, dsn)
+
+
+@pytest.mark.parametrize("cancel", [cancel_at_suspension, cancel_after_turns])
+async def test_cancelled_transaction(store, dsn, notes, cancel):
+    number = cancelled = 0
+    done = False
+    while not done:
+        number += 1
+        names = [f"{number}-{part}" for part in "ab"]
+
+        async def change(names=names, number=number):
+            async with store.transaction() as transaction:
+                await transaction.get("c", names[0])
+                for name in names:
+                    await transaction.put("c", name, {})
+                await transaction.execute("DELETE FROM documents WHERE key = $1", "none")
+                await transaction.append([StreamWrite(f"s{number}", notes(*names), 0)])
+
+        neighbour = asyncio.create_task(store.save("n", notes(f"n{number}"), number - 1))
+        done = not await cancel(change(), number)
+        await neighbour
+        async with store.transaction() as transaction:  # waits for the end of the other
+            there = [await transaction.get("c", name) is not None for name in names]
+        found = await stored_ids(store, f"s{number}")
+        assert (found, there) in (([], [False, False]), (names, [True, True]))
+        cancelled += not done
+        assert found == names or not done
+        assert number < 2000
+    assert cancelled > 6
+    await check_sessions(store, dsn)

@@ -103,6 +103,26 @@ async def check_race(stores, notes):
     return ids
 
 
+async def count_up(store, name, notes):
+    """Add to a document that others add to, and append, in one transaction each time."""
+    for number in range(ROUNDS // 5):
+        async with store.transaction() as transaction:
+            before = await transaction.get("c", "k")
+            await transaction.put("c", "k", {"n": before.body["n"] + 1 if before else 1})
+            await transaction.execute("UPDATE documents SET due = now() WHERE key = $1", "k")
+            await transaction.append([StreamWrite("counted", notes(f"{name}-{number}"))])
+
+
+async def check_transactions(stores, notes):
+    callers = [(store, f"c{n}-{i}") for n, store in enumerate(stores) for i in range(CALLERS)]
+    await asyncio.gather(*(count_up(store, name, notes) for store, name in callers))
+    document = await stores[0].get_document("c", "k")
+    count = len(callers) * (ROUNDS // 5)
+    assert document is not None
+    assert (document.body, document.revision) == ({"n": count}, count)
+    assert len(await stores[1].load("counted")) == count
+
+
 async def check_locks(observer):
     async def unlocked():
         query = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'"
@@ -120,6 +140,7 @@ async def check_all(stores, observer, notes):
     seen = [await waiting, *[await anext(records) for _ in range(len(ids) + 1)]]
     assert [record.event.id for record in seen] == [*ids, "b", "c"]
     await records.aclose()
+    await check_transactions(stores, notes)
     await check_locks(observer)
     await observer.terminate(await observer.others())  # the pooler's own sessions
     with suppress(StorageError):

@@ -185,11 +185,21 @@ def save_many(store, notes, version):
     return asyncio.gather(*(store.save(f"{n}", notes(f"{n}-{version}"), version) for n in range(9)))
 
 
+async def change(store, notes, version):
+    async with store.transaction() as transaction:
+        await transaction.put("c", "k", {}, expect=version)
+        await transaction.append([StreamWrite("a", notes(f"{version}"), version)])
+
+
 FIRST = {
     "load": lambda store, notes, version: store.load("a"),
     "save": lambda store, notes, version: store.save("a", notes(f"{version}"), version),
     "saves": save_many,
+    "transaction": change,
 }
+
+
+EVENTS = {"load": 0, "save": 1, "saves": 9, "transaction": 1}
 
 
 @pytest.mark.parametrize("mode", ["fast", "immediate"])
@@ -209,7 +219,7 @@ async def test_the_first_call_after_a_restart(own_server, notes, mode):
             async with observe(dsn) as observer:
                 assert len(await observer.others()) == size
             stored = [record.event.id for record in await store.read_log()]
-        assert len(stored) == len(set(stored)) == 2 * {"load": 0, "save": 1, "saves": 9}[name]
+        assert len(stored) == len(set(stored)) == 2 * EVENTS[name]
 
 
 async def ping(store):

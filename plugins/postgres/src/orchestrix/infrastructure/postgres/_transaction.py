@@ -145,11 +145,12 @@ class Transaction(SQLTransaction):
             return await self._in_savepoint(run)
         except asyncpg.InvalidCachedStatementError:  # a table was changed: prepare it anew
             return await self._in_savepoint(run)
-        except asyncpg.InterfaceError as error:
+        except (asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+            # A DataError of no kind is asyncpg's own, the server's are always of some.
+            if type(error) is not asyncpg.DataError and isinstance(error, asyncpg.PostgresError):
+                raise self._database.translation.storage_error(error) from error
             msg = f"the statement or its arguments cannot be used ({error}): {statement!r}"
             raise ValueError(msg) from error
-        except asyncpg.PostgresError as error:
-            raise self._database.translation.storage_error(error) from error
 
     async def _in_savepoint(self, run: Callable[[Connection], Awaitable[T]]) -> T:
         refused: Exception | None = None
