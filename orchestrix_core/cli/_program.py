@@ -12,7 +12,7 @@ import typer
 import typer.core
 import typer.main
 
-from orchestrix_core.cli import _doctor, _init, _plugins, _read
+from orchestrix_core.cli import _doctor, _init, _plugins, _read, _state
 from orchestrix_core.cli._session import session_of
 from orchestrix_core.cli.demo import command as _demo
 from orchestrix_core.errors import (
@@ -91,6 +91,7 @@ def make_program() -> Program:
     _plugins.add_to(program)
     _doctor.add_to(program)
     _read.add_to(program)
+    _state.add_to(program)
     _init.add_to(program)
     _demo.add_to(program)
     group = typer.main.get_group(program)

@@ -14,10 +14,11 @@ from orchestrix_core.cli._output import note, print_json, print_line, print_tabl
 from orchestrix_core.cli._session import JsonOption, Session, run, session_of
 from orchestrix_core.cli._waterfall import waterfall, waterfall_rows
 from orchestrix_core.records import RecordedEvent, StreamInfo
+from orchestrix_core.serialization import Serializer
 from orchestrix_core.stores import GLOBAL_LOG, PERSISTENT, AsyncStreamCatalog
 from orchestrix_core.validation import check_id
 
-__all__ = ["add_to"]
+__all__ = ["LimitOption", "StreamArgument", "add_to", "open_store"]
 
 _PAGE = 1000
 
@@ -31,6 +32,7 @@ def _id(value: str) -> str:
     return value
 
 
+StreamArgument = Annotated[str, typer.Argument(help="The stream (aggregate id).", callback=_id)]
 LimitOption = Annotated[int, typer.Option(min=1, help="How many to print at most.")]
 
 
@@ -43,21 +45,23 @@ def add_to(program: typer.Typer) -> None:
 
 
 @asynccontextmanager
-async def open_store(session: Session, *needs: str) -> AsyncIterator[Any]:
-    """Open the configured event store, for reading events of whatever class."""
+async def open_store(
+    session: Session, *needs: str, serializer: Serializer = RAW
+) -> AsyncIterator[Any]:
+    """Open the configured event store; by default for reading events of whatever class."""
     configuration, registry = session.configuration, session.registry
     configuration.check_names(registry)
     backend = event_store(configuration, registry).backend
     require(backend, needs)
     if PERSISTENT not in backend.capabilities:
         note(f"note: the event store {backend.name!r} keeps nothing between two processes")
-    async with opened(create(configuration, backend, RAW, existing=True)) as store:
+    async with opened(create(configuration, backend, serializer, existing=True)) as store:
         yield store
 
 
 def events(
     ctx: typer.Context,
-    stream: Annotated[str, typer.Argument(help="The stream (aggregate id).", callback=_id)],
+    stream: StreamArgument,
     at: Annotated[
         int | None, typer.Option(min=1, help="Show the stream as it was at this version.")
     ] = None,

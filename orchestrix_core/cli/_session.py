@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import Coroutine
 from functools import cached_property
 from pathlib import Path
+from types import ModuleType
 from typing import Annotated, Any, TypeVar
 
 import typer
@@ -38,6 +40,13 @@ class Session:
     def registry(self) -> PluginRegistry:
         """The installed plugins, but for those that the configuration blocks."""
         return PluginRegistry.discover(block=self.configuration.block)
+
+    def import_modules(self) -> list[ModuleType]:
+        """Import the application's modules, those beside the configuration file among them."""
+        folder = str(self.configuration.document.folder)
+        if folder not in sys.path:
+            sys.path.insert(0, folder)
+        return self.configuration.import_modules()
 
 
 def session_of(ctx: typer.Context) -> Session:

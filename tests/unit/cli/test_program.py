@@ -92,7 +92,8 @@ def test_version(orchestrix):
 
 
 @pytest.mark.parametrize(
-    "command", ["plugins", "doctor", "events", "log", "trace", "streams", "init"]
+    "command",
+    ["plugins", "doctor", "events", "log", "trace", "streams", "init", "state", "diff"],
 )
 def test_help_of_each_command_has_an_example(orchestrix, command):
     done = orchestrix(command, "--help")
@@ -100,7 +101,9 @@ def test_help_of_each_command_has_an_example(orchestrix, command):
     assert "Example: orchestrix " in done.out
 
 
-@pytest.mark.parametrize("command", ["plugins", "doctor", "events", "log", "trace", "streams"])
+@pytest.mark.parametrize(
+    "command", ["plugins", "doctor", "events", "log", "trace", "streams", "state", "diff"]
+)
 def test_each_command_that_prints_a_table_has_json(orchestrix, command):
     assert "--json" in orchestrix(command, "--help").out
 
