@@ -17,10 +17,19 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import _postgres, bus, codec, memory, repository, sqlite_append, sqlite_read
+from benchmarks import (
+    _postgres,
+    bus,
+    codec,
+    memory,
+    observability,
+    repository,
+    sqlite_append,
+    sqlite_read,
+)
 from benchmarks._measure import Case, Result, measure
 
-MODULES = (memory, bus, codec, repository, sqlite_append, sqlite_read)
+MODULES = (memory, bus, codec, repository, observability, sqlite_append, sqlite_read)
 _PACKAGES = (
     "orchestrix-core",
     "msgspec",
@@ -70,6 +79,8 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
 
 def _cases(options: argparse.Namespace) -> list[Case]:
     known = [case for module in MODULES for case in module.cases()]
+    if not observability.INSTALLED:
+        _postgres.LEFT_OUT.append(observability.MISSING)
     if _postgres.available():
         from benchmarks import (
             _peer_eventsource,
