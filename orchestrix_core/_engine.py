@@ -47,6 +47,8 @@ class Engine:
         sending: the way of commands to their handlers.
         timers: commands that are to be sent later.
         parts: what is registered.
+        ground: below the units of work.
+        serializer: writes and reads commands, and whatever holds some.
     """
 
     def __init__(
@@ -70,7 +72,8 @@ class Engine:
         self._settings = settings
         self._watch = instrumentation
         ground = StoreGround(watched)
-        self._ground = ground
+        self.ground = ground
+        self.serializer = serializer
         self.store = collecting(ground) if DOCUMENTS in self._capabilities else watched
         kept = timedelta(days=settings.commands_kept)
         execution = Execution(ground, store, serializer, kept, attempts)
@@ -112,7 +115,7 @@ class Engine:
         parts = self.parts.complete(self.raw, self._watch)
         for part in parts:
             await part.start()
-        self._ground.around = [part.append for part in parts if part.inline]
+        self.ground.around = [part.append for part in parts if part.inline]
         subscriptions = [each for part in parts for each in part.subscriptions()]
         if self._bus is not None and self._has(DOCUMENTS, GLOBAL_LOG):
             # From here on nothing that is stored is missed, even if the process dies at once.
