@@ -60,6 +60,7 @@ from orchestrix_core.projections import (
 )
 from orchestrix_core.records import RecordedEvent, Snapshot, StreamInfo, StreamWrite
 from orchestrix_core.registry import MessageRegistry, default_registry, upcaster
+from orchestrix_core.sagas import Saga, SagaStateError
 from orchestrix_core.secrets import Secret
 from orchestrix_core.serialization import JSONSerializer, Serializer, decode_stored
 from orchestrix_core.stores import AsyncEventLog, AsyncEventStore, EventLog, EventStore
@@ -118,6 +119,8 @@ __all__ = [
     "RetryPolicy",
     "RevisionConflictError",
     "SQLView",
+    "Saga",
+    "SagaStateError",
     "Secret",
     "SerializationError",
     "Serializer",

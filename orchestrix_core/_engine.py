@@ -81,7 +81,8 @@ class Engine:
         self.timers = Timers(ground, store, serializer, self.sending.routes, self.send)
         self.parts = Parts(app, self.sending)
         self._bus = None if bus is None else bus_subscription(bus, instrumentation)
-        self._bus_wanted = bus_is_shared and self._has(DOCUMENTS, GLOBAL_LOG)
+        shared = bus is not None and bus_is_shared
+        self._bus_wanted = shared and self._has(DOCUMENTS, GLOBAL_LOG)
         self._in_flight = InFlight()
         self._embedded: Embedded | None = None
         self._open = False

@@ -15,7 +15,13 @@ from orchestrix_core.errors import AmbiguousMessageType, UnknownMessageType, Upc
 if TYPE_CHECKING:
     from orchestrix_core.messages import Message
 
-__all__ = ["MessageRegistry", "Upcaster", "default_registry", "upcaster"]
+__all__ = [
+    "MessageRegistry",
+    "Upcaster",
+    "default_registry",
+    "framework_registry",
+    "upcaster",
+]
 
 Upcaster: TypeAlias = Callable[[dict[str, Any]], dict[str, Any]]
 """Takes an event's data (JSON values, no metadata) at one schema version, returns the next's."""
@@ -55,9 +61,14 @@ class MessageRegistry:
         if cls is not None:
             return cls
         if type not in self._claims:
-            raise UnknownMessageType(type)
+            return self._framework(type)
         first, second, *_ = self._claims[type]
         raise AmbiguousMessageType(type, first, second)
+
+    def _framework(self, type: str) -> type[Message]:
+        if self is framework_registry:
+            raise UnknownMessageType(type)
+        return framework_registry.resolve(type)
 
     def add_upcaster(self, type: str, from_version: int, upcast: Upcaster) -> None:
         """Use `upcast` to bring data of `type` from `from_version` to the next version."""
@@ -132,6 +143,8 @@ def _name(upcast: Upcaster) -> str:
     return f"{getattr(upcast, '__module__', '?')}.{getattr(upcast, '__qualname__', repr(upcast))}"
 
 
+framework_registry = MessageRegistry()
+"""What the framework itself stores: every registry knows it."""
 default_registry = MessageRegistry()
 """The registry of every message class that names no other."""
 
