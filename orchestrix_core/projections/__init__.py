@@ -13,7 +13,7 @@ new one beside the one that is read, and then has it read instead.
 """
 
 from orchestrix_core.projections._health import ProjectionHealth, health
-from orchestrix_core.projections._inline import append_inline, inline_changes, save_inline
+from orchestrix_core.projections._inline import inline_changes
 from orchestrix_core.projections._keeper import Projections
 from orchestrix_core.projections._projection import Projection, projection_of
 from orchestrix_core.projections._reader import ProjectionReader
@@ -30,12 +30,10 @@ __all__ = [
     "Projections",
     "SQLView",
     "View",
-    "append_inline",
     "health",
     "inline_changes",
     "projection_of",
     "rebuild",
-    "save_inline",
     "subscription_of",
     "update",
     "view_of",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from typing import Any, Final
+from typing import Final
 
 from orchestrix_core.context import handling
 from orchestrix_core.documents import Transaction
@@ -15,7 +15,7 @@ from orchestrix_core.projections._updates import update
 from orchestrix_core.projections._view import Generation, view_of
 from orchestrix_core.records import StreamWrite
 
-__all__ = ["append_inline", "inline_changes", "save_inline"]
+__all__ = ["inline_changes"]
 
 APPENDED: Final = "projections-inline"
 """The collection that says, by stream, up to which version inline projections have heard it."""
@@ -37,45 +37,19 @@ async def inline_changes(
         OutdatedProjectionError: another version of a projection makes its view.
         RebuildError: a projection has no view yet.
     """
-    hearing = [one for one in projections if one.inline and _hears_any(one, writes)]
-    if not hearing:
-        return
-    new = [write for write in writes if await _is_new(transaction, write)]
-    for projection in hearing:
-        view = view_of(transaction, await _live(transaction, projection))
-        for write in new:
-            for event in write.events:
+    heard = [write for write in writes if any(_hears(one, write) for one in projections)]
+    new = [write for write in heard if await _is_new(transaction, write)]
+    for projection in projections:
+        events = [event for write in new for event in write.events if projection.hears(event)]
+        if events:
+            view = view_of(transaction, await _live(transaction, projection))
+            for event in events:
                 with handling(event):
                     await update(projection, event, view, instrumentation)
 
 
-async def append_inline(
-    projections: Collection[Projection],
-    writes: Sequence[StreamWrite],
-    transaction: Transaction,
-    instrumentation: Instrumentation = NO_INSTRUMENTATION,
-) -> None:
-    """Append, and let inline projections hear it; the last thing to do in a transaction."""
-    await transaction.append(writes)
-    await inline_changes(projections, writes, transaction, instrumentation)
-
-
-async def save_inline(
-    store: Any,
-    projections: Collection[Projection],
-    writes: Sequence[StreamWrite],
-    instrumentation: Instrumentation = NO_INSTRUMENTATION,
-) -> None:
-    """Do what `store.save_all` does, with the inline projections that hear it, all or nothing."""
-    if not any(one.inline and _hears_any(one, writes) for one in projections):
-        await store.save_all(writes)  # what nobody hears costs nothing
-        return
-    async with store.transaction() as transaction:
-        await append_inline(projections, writes, transaction, instrumentation)
-
-
-def _hears_any(projection: Projection, writes: Sequence[StreamWrite]) -> bool:
-    return any(projection.hears(event) for write in writes for event in write.events)
+def _hears(projection: Projection, write: StreamWrite) -> bool:
+    return any(projection.hears(event) for event in write.events)
 
 
 async def _is_new(transaction: Transaction, write: StreamWrite) -> bool:

@@ -4,21 +4,25 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Iterable
-from typing import Any, Final
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from typing import Any, Final, TypeAlias
 
-from orchestrix_core.documents import AsyncDocumentStore
+from orchestrix_core.documents import AsyncDocumentStore, Transaction
 from orchestrix_core.errors import MissingCapabilityError, OrchestrixError, StoreClosedError
 from orchestrix_core.instrumentation import NO_INSTRUMENTATION, Instrumentation
 from orchestrix_core.projections._drop import drop_due
+from orchestrix_core.projections._inline import inline_changes
 from orchestrix_core.projections._pointers import is_kept_by, read_pointer, require_kept_by
 from orchestrix_core.projections._projection import Projection, projection_of
 from orchestrix_core.projections._rebuild import ensure_live, rebuild
 from orchestrix_core.projections._updates import subscription_of
+from orchestrix_core.records import StreamWrite
 from orchestrix_core.stores import DOCUMENTS, GLOBAL_LOG, SQL, AsyncEventLog
 from orchestrix_core.subscriptions import Worker
 
 __all__ = ["Projections"]
+
+Append: TypeAlias = Callable[[Transaction, Sequence[StreamWrite]], Awaitable[None]]
 
 _log = logging.getLogger("orchestrix_core.projections")
 
@@ -77,6 +81,14 @@ class Projections:
                     missing.append(SQL)
         if missing:
             raise MissingCapabilityError(type(self._store).__name__, tuple(missing))
+
+    async def around(
+        self, transaction: Transaction, writes: Sequence[StreamWrite], append: Append
+    ) -> None:
+        """Append by calling `append`, and let the inline projections hear it, all or nothing."""
+        await append(transaction, writes)
+        if self.inline:
+            await inline_changes(self.inline, writes, transaction, self._watch)
 
     async def subscriptions(self) -> list[str]:
         """Return the names of the subscriptions that keep the live generations up to date."""

@@ -126,8 +126,10 @@ def is_kept_by(projection: Projection, generation: Generation) -> bool:
 def require_kept_by(projection: Projection, generation: Generation) -> None:
     """Refuse a generation that another version of the projection makes."""
     if not is_kept_by(projection, generation):
+        differ = generation.inline != projection.inline
         live, wanted = (
-            f"{one.version}{' (inline)' if one.inline else ''}" for one in (generation, projection)
+            f"{one.version}{' (inline)' if differ and one.inline else ''}"
+            for one in (generation, projection)
         )
         raise OutdatedProjectionError(projection.name, live, wanted)
 

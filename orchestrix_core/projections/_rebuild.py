@@ -96,8 +96,7 @@ async def rebuild(
     await drop_retired(store, one)
     generation = await _begin(store, one, restart)
     run = _Rebuild(store, one, generation, progress, lease, instrumentation)
-    switch = Switch(store, one, generation, instrumentation, grace)
-    await run.finish(switch)
+    await run.finish(grace)
     if grace <= 0:
         await drop_retired(store, one)
     return generation.number
@@ -155,20 +154,24 @@ class _Rebuild:
         self._generation = generation
         self._progress = progress or (lambda _: None)
         self._lease = lease
+        self._watch = watch
         self._subscription = subscription_of(
             projection, generation, watch, live=False, batch=_BATCH
         )
         self._began: tuple[float, int] | None = None
 
-    async def finish(self, switch: Switch) -> None:
+    async def finish(self, grace: float) -> None:
         """Build until it is the live one, whoever makes it so."""
+        switch = Switch(
+            self._store, self._projection, self._generation, self._subscription, self._watch, grace
+        )
         goal = await self._store.head() - CLOSE
         failed = 0
         while not await self._is_done():
             await prepare(self._store, self._subscription)
             await self._reach(goal)
             try:
-                await switch.attempt(self._blocked)
+                await switch.attempt(self._check)
             except NotYet:
                 await asyncio.sleep(_LOOK / 5)
             except RebuildError:
@@ -190,12 +193,19 @@ class _Rebuild:
         raise RebuildError(self._projection.name, "another run began anew meanwhile")
 
     async def _reach(self, goal: int) -> None:
-        """Work, beside others who do, until everything up to `goal` is handled."""
-        if await self._position() >= goal:
+        """Work, beside others who do, until everything up to `goal` is handled or set aside."""
+        if await self._position() >= goal and not await self._is_due():
             return
         async with self._working() as work:
-            while not work.done() and await self._report() < goal and not await self._is_done():
+            while not work.done() and not await self._is_done():
+                if await self._report() >= goal and not await self._is_due():
+                    return
                 await asyncio.wait([work], timeout=_LOOK)
+
+    async def _is_due(self) -> bool:
+        """Return whether an event that was set aside is to be handled again."""
+        letters = await DeadLetters(self._store, self._generation.full_name).list()
+        return any(letter.state == "due" for letter in letters)
 
     @asynccontextmanager
     async def _working(self) -> AsyncIterator[asyncio.Task[None]]:
@@ -203,9 +213,12 @@ class _Rebuild:
         work = asyncio.create_task(worker.run(), name=f"rebuild {self._generation.full_name}")
         try:
             yield work
-        finally:
-            worker.stop()
-            await work
+        except BaseException:  # cancelled, above all: then handlers are not waited for
+            work.cancel()
+            await asyncio.wait([work])
+            raise
+        worker.stop()
+        await work
 
     async def _position(self) -> int:
         found = await lags(self._store, [self._subscription])
@@ -221,8 +234,10 @@ class _Rebuild:
         self._progress(Progress(done=done, total=total, rate=rate))
         return done
 
-    async def _blocked(self) -> frozenset[str]:
-        """Return the streams that stand still; refuse what the live view does not lack as well."""
+    async def _check(self) -> None:
+        """Refuse a view that lacks what the live one has: streams that stand still, at what."""
+        if await self._is_due():
+            raise NotYet
         failed = await self._first_letters(self._generation)
         pointer = await read_pointer(self._store, self._projection.name)
         known = await self._first_letters(pointer.live) if failed and pointer.live else {}
@@ -238,7 +253,6 @@ class _Rebuild:
                 "and go on, or mend the handlers and begin anew with restart=True"
             )
             raise RebuildError(self._projection.name, reason)
-        return frozenset(failed)
 
     async def _first_letters(self, generation: Generation) -> dict[str, DeadLetter]:
         """Return what each stream that stands still waits for."""

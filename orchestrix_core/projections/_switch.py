@@ -17,14 +17,14 @@ import attrs
 
 from orchestrix_core.context import handling
 from orchestrix_core.documents import Document, Transaction
-from orchestrix_core.handlers import stored_names
 from orchestrix_core.instrumentation import Instrumentation
 from orchestrix_core.projections._pointers import Pointer, locked_pointer, retire, write_pointer
 from orchestrix_core.projections._projection import Projection
 from orchestrix_core.projections._updates import update
 from orchestrix_core.projections._view import Generation, view_of
 from orchestrix_core.records import RecordedEvent
-from orchestrix_core.subscriptions import partition_of
+from orchestrix_core.subscriptions import Subscription, partition_of
+from orchestrix_core.subscriptions._aside import Aside
 from orchestrix_core.subscriptions._checkpoints import CHECKPOINTS, checkpoint_key
 
 __all__ = ["CLOSE", "NotYet", "Switch"]
@@ -48,23 +48,23 @@ class Switch:
         store: Any,
         projection: Projection,
         generation: Generation,
+        subscription: Subscription,
         watch: Instrumentation,
         grace: float,
     ) -> None:
         self._store = store
         self._projection = projection
         self._generation = generation
-        self._types = stored_names(projection.hearers.types)
+        self._subscription = subscription
         self._watch = watch
         self._grace = grace
 
-    async def attempt(self, find_blocked: Callable[[], Awaitable[frozenset[str]]]) -> None:
+    async def attempt(self, check: Callable[[], Awaitable[None]]) -> None:
         """
         Do it, or raise and leave everything as it was.
 
         Args:
-            find_blocked: returns the streams of which an event is set aside; no more events of
-                them can be handled here.
+            check: raises where the generation is not as it should be; called as late as possible.
 
         Raises:
             NotYet: it has to wait for more of the log to be handled first.
@@ -72,16 +72,15 @@ class Switch:
         # What can be read before is read before: from here to the end others have to wait.
         head = await self._store.head()
         seen = await self._checkpoints(self._store.get_document, self._generation)
-        blocked = await find_blocked()  # as of these checkpoints or later
+        asides = [await self._aside(number) for number in range(len(seen))]  # as of `seen` or later
+        await check()
         records = await self._missing(seen, head)
         async with self._store.transaction() as transaction:
             pointer = await self._hold(transaction, head)
             if self._projection.inline:
                 async with asyncio.timeout(_READ):
                     records += await self._read(head)
-            if any(record.aggregate_id in blocked for record in records):
-                raise NotYet
-            await self._catch_up(transaction, records)
+            await self._catch_up(transaction, records, asides)
             await self._advance(transaction, seen, head)
             await self._point(transaction, pointer)
 
@@ -97,7 +96,7 @@ class Switch:
         ]
 
     async def _read(self, after: int) -> list[RecordedEvent]:
-        records = list(await self._store.read_log(after, CLOSE + 1, self._types))
+        records = list(await self._store.read_log(after, CLOSE + 1, self._subscription.types))
         if len(records) > CLOSE:
             raise NotYet
         return records
@@ -121,11 +120,23 @@ class Switch:
         found = {key: await get(CHECKPOINTS, key) for key in sorted(keys)}
         return [found[key] for key in keys if found[key] is not None]
 
-    async def _catch_up(self, transaction: Transaction, records: list[RecordedEvent]) -> None:
+    async def _aside(self, partition: int) -> Aside:
+        """Return what a partition has set aside: later events of the same streams wait there."""
+        aside = Aside(self._store, self._subscription, partition)
+        await aside.load()
+        return aside
+
+    async def _catch_up(
+        self, transaction: Transaction, records: list[RecordedEvent], asides: Sequence[Aside]
+    ) -> None:
         view = view_of(transaction, self._generation)
         for record in records:
-            with handling(record.event):
-                await update(self._projection, record.event, view, self._watch, record)
+            aside = asides[partition_of(record.aggregate_id, len(asides))]
+            if record.aggregate_id not in aside.blocked:
+                with handling(record.event):
+                    await update(self._projection, record.event, view, self._watch, record)
+            elif not await aside.park(transaction, record):
+                raise NotYet
 
     async def _advance(self, transaction: Transaction, seen: Sequence[Document], head: int) -> None:
         """Move the checkpoints, unless a worker has; those of an inline projection for good."""

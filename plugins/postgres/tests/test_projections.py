@@ -5,13 +5,10 @@ from __future__ import annotations
 import pytest
 
 from orchestrix.infrastructure.postgres.plugin import contract_subject
-from orchestrix_contract_tests.contracts.projection_views import (
-    ProjectionTableContract,
-    ProjectionViewContract,
-)
+from orchestrix_contract_tests import ProjectionContract
 
 
-class TestProjections(ProjectionViewContract, ProjectionTableContract):
+class TestProjections(ProjectionContract):
     @pytest.fixture
     def subject(self, server_dsn):
         return contract_subject(server_dsn)

@@ -1,12 +1,9 @@
-"""Projections on the async store; there is nothing here but who is meant, and what it lacks."""
+"""Projections on the async store; there is nothing here but who is meant."""
 
 from __future__ import annotations
 
 from orchestrix.infrastructure.sqlite import plugin
-from orchestrix_contract_tests.contracts.projection_views import (
-    ProjectionTableContract,
-    ProjectionViewContract,
-)
+from orchestrix_contract_tests import ProjectionContract
 
 (ASYNC,) = (
     subject
@@ -15,5 +12,5 @@ from orchestrix_contract_tests.contracts.projection_views import (
 )
 
 
-class TestProjections(ProjectionViewContract, ProjectionTableContract):
+class TestProjections(ProjectionContract):
     subject = ASYNC

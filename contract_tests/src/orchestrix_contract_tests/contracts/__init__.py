@@ -10,6 +10,7 @@ from orchestrix_contract_tests.contracts.instrumentation import InstrumentationC
 from orchestrix_contract_tests.contracts.lifecycle import LifecycleContract
 from orchestrix_contract_tests.contracts.metrics import MetricsContract
 from orchestrix_contract_tests.contracts.persistence import PersistenceContract
+from orchestrix_contract_tests.contracts.projections import ProjectionContract
 from orchestrix_contract_tests.contracts.serializer import SerializerContract
 from orchestrix_contract_tests.contracts.snapshots import SnapshotContract
 from orchestrix_contract_tests.contracts.state_machine import EventStoreStateMachine
@@ -28,6 +29,7 @@ __all__ = [
     "MessageBusContract",
     "MetricsContract",
     "PersistenceContract",
+    "ProjectionContract",
     "SerializerContract",
     "SnapshotContract",
     "TracingContract",
