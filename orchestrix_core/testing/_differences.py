@@ -11,7 +11,7 @@ import attrs
 
 from orchestrix_core.messages import METADATA, Event, Message
 
-__all__ = ["INHERITED", "differences", "event_differences", "show"]
+__all__ = ["INHERITED", "differences", "event_differences", "message_differences", "show"]
 
 INHERITED: Final = frozenset(
     field.name
@@ -88,12 +88,22 @@ def event_differences(
     expected: Sequence[Event], actual: Sequence[Event], ignore: Collection[str]
 ) -> list[str]:
     """Return an account of two lists of events, line by line; empty where they are the same."""
+    return message_differences(expected, actual, ignore, "event")
+
+
+def message_differences(
+    expected: Sequence[Message],
+    actual: Sequence[Message],
+    ignore: Collection[str],
+    noun: str = "message",
+) -> list[str]:
+    """The same of messages, which are called by this noun."""
     lines = []
     for number, (left, right) in enumerate(zip_longest(expected, actual, fillvalue=None), 1):
         if left is None or right is None or type(left) is not type(right):
             wanted, got = (show(_NOTHING if each is None else each) for each in (left, right))
-            lines.append(f"event {number}: expected {wanted}, got {got}")
+            lines.append(f"{noun} {number}: expected {wanted}, got {got}")
         else:
-            named = f"event {number}, {type(left).__name__}: "
+            named = f"{noun} {number}, {type(left).__name__}: "
             lines += [named + line for line in differences(left, right, ignore=ignore)]
     return lines

@@ -8,7 +8,9 @@ from typing import Any, TypeVar, overload
 from orchestrix_core.aggregates import AggregateRoot, Decided, Decider
 from orchestrix_core.messages import Event
 from orchestrix_core.projections import Projection, projection_of
+from orchestrix_core.sagas import Saga, saga_of
 from orchestrix_core.testing._decisions import Given, watched
+from orchestrix_core.testing._sagas import GivenSaga
 from orchestrix_core.testing._views import GivenProjection
 
 __all__ = ["given"]
@@ -29,17 +31,20 @@ def given(subject: type[A], /, *events: Event, id: str = "test") -> Given[A]: ..
 def given(
     subject: Projection | type[Projection], /, *events: Event, id: str = "test"
 ) -> GivenProjection: ...
+@overload
+def given(subject: Saga | type[Saga], /, *events: Event) -> GivenSaga: ...
 def given(subject: Any, /, *events: Event, id: str = "test") -> Any:
     """
-    Begin a test of `subject`, an aggregate class, a decider or a projection, after `events`.
+    Begin a test of an aggregate class, a decider, a projection or a saga, after `events`.
 
     ```python
     given(Order, OrderPlaced(total=5)).when(Order.pay, 5).then(OrderPaid(amount=5))
     given(ordering, OrderPlaced(total=5)).when(PayOrder(amount=6)).then_raises(ValueError)
     given(OrderTotals, OrderPlaced(total=5)).then_view("total", {"sum": 5})
+    given(Fulfilment, OrderPlaced(total=5)).when(OrderPaid(amount=5)).then_sends(ShipOrder())
     ```
 
-    `id` is that of the aggregate; of a projection, the stream of the events.
+    `id` is that of the aggregate; of a projection, the stream of the events; a saga has none.
     """
     for event in events:
         if not isinstance(event, Event):
@@ -52,7 +57,9 @@ def given(subject: Any, /, *events: Event, id: str = "test") -> Any:
         return Given(partial(subject, id), events)
     if isinstance(subject, Projection) or _is_a(subject, Projection):
         return GivenProjection(projection_of(subject), events, id)
-    msg = f"subject must be an aggregate class, a decider or a projection, not {subject!r}"
+    if isinstance(subject, Saga) or _is_a(subject, Saga):
+        return GivenSaga(saga_of(subject), events)
+    msg = f"subject must be an aggregate class, a decider, a projection or a saga, not {subject!r}"
     raise TypeError(msg)
 
 
