@@ -8,7 +8,7 @@ from contextlib import suppress
 from typing import Any
 
 from orchestrix_core._collecting import Append
-from orchestrix_core._components import Component
+from orchestrix_core.components import Component
 from orchestrix_core.documents import Transaction
 from orchestrix_core.instrumentation import Instrumentation
 from orchestrix_core.projections import Projection, Projections

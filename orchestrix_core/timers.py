@@ -178,8 +178,9 @@ class Timers:
         body = timer.body
         data, kind = body["command"].encode(), self._class_of(timer)
         command: Any
-        same = kind is not None and kind.__message_version__ == body["version"]
-        if same and isinstance(self._serializer, JSONSerializer):  # also of another registry
+        if kind is None or kind.__message_version__ != body["version"]:
+            command = self._serializer.decode(body["type"], body["version"], data)
+        elif isinstance(self._serializer, JSONSerializer):  # also of another registry
             command = self._serializer.codec(kind).decode(data)  # type: ignore[type-var]  # a message
         else:
             command = self._serializer.decode(body["type"], body["version"], data)

@@ -21,7 +21,7 @@ ORDER = [
     "stores", "documents", "buses", "instrumentation", "_watching", "_unit", "_collecting",
     "handlers",
     "secrets", "hookspecs", "_discovery", "_providers", "plugins", "configuration",
-    "aggregates", "subscriptions", "projections", "commands", "timers", "_components", "sagas",
+    "aggregates", "subscriptions", "projections", "commands", "timers", "components", "sagas",
     "_projecting", "_parts", "_patient", "_embedded", "_hearing", "_in_flight", "_engine",
     "_backends", "_signals", "application", "asgi", "testing", "cli",
 ]  # fmt: skip

@@ -11,6 +11,7 @@ from typing import Any, Generic, TypeVar, overload
 
 import stamina
 
+from orchestrix_core._unit import active, holds
 from orchestrix_core.aggregates._cache import AggregateCache
 from orchestrix_core.aggregates._decider import Decided, Decider
 from orchestrix_core.aggregates._past import check_at, happened, usable
@@ -121,7 +122,8 @@ class Repository(Generic[A]):
         with self._instrumentation.operation("load_aggregate", attributes):
             if at is not None:
                 return await self._load_at(id, at)
-            if self._cache is None:
+            # What a unit of work keeps back may never be stored: no one else may see it.
+            if self._cache is None or holds(id):
                 return await self._load_whole(id)
             return await self._load_kept(id, self._cache)
 
@@ -167,8 +169,8 @@ class Repository(Generic[A]):
         try:
             return await self._attempt(id, action)
         except ConcurrencyError as error:
-            if error.aggregate_id != id or self._attempts == 1:
-                raise
+            if error.aggregate_id != id or self._attempts == 1 or active() is not None:
+                raise  # a unit of work that is overtaken cannot get ahead: its handler runs again
         async for attempt in self._retries(id):
             with attempt:
                 return await self._attempt(id, action)

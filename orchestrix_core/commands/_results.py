@@ -42,6 +42,8 @@ class ResultCodec:
         """Return the result as a JSON value; `SerializationError` where it would not come back."""
         if self._hint is None:
             return self._plain(result)
+        if self._hint in _PLAIN and type(result) is self._hint:
+            return result
         try:
             value = msgspec.to_builtins(converter.unstructure(result, self._hint), str_keys=True)
             same = bool(converter.structure(value, self._hint) == result)
@@ -71,7 +73,9 @@ class ResultCodec:
 
     def decode(self, value: Any, converter: Converter) -> Any:
         """Return the result that `encode` gave a value for."""
-        return value if self._hint is None else converter.structure(value, self._hint)
+        if self._hint is None or self._hint in _PLAIN:
+            return value
+        return converter.structure(value, self._hint)
 
 
 def _returned(function: Callable[..., Any]) -> tuple[Any, Any]:

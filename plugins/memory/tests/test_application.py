@@ -1,0 +1,16 @@
+"""Applications on the async store; there is nothing here but who is meant."""
+
+from __future__ import annotations
+
+from orchestrix.infrastructure.memory import plugin
+from orchestrix_contract_tests.contracts.application import ApplicationContract
+
+(ASYNC,) = (
+    subject
+    for subject in plugin.orchestrix_contract_subjects()
+    if "documents" in subject.capabilities
+)
+
+
+class TestApplication(ApplicationContract):
+    subject = ASYNC
