@@ -1,0 +1,74 @@
+"""The whole story, on each store."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import timedelta
+
+import pytest
+
+from fulfilment.messages import PaymentFailed, PaymentRequested
+from fulfilment.story import Customer, customers, fill_shelves, place_orders, see_it_through
+from fulfilment.views import OrderStatus, SalesReport
+from orchestrix_core import Orchestrix
+from orchestrix_core.testing import frozen
+
+from ._books import Books, whole_log
+
+MANY = 40
+
+
+async def tell(app: Orchestrix, everybody: list[Customer]) -> None:
+    await fill_shelves(app, MANY // 2)
+    async with asyncio.timeout(60), asyncio.TaskGroup() as tasks:
+        tasks.create_task(see_it_through(app, everybody, after=0))
+        tasks.create_task(place_orders(app, everybody))
+
+
+async def check_views(app: Orchestrix, books: Books) -> None:
+    status = await app.view(OrderStatus).find()
+    assert {id: (one["status"], one["reason"]) for id, one in status.items()} == books.outcomes()
+    assert await app.view(SalesReport).find() == books.report()
+
+
+@pytest.mark.parametrize("configured", ["memory", "sqlite", "postgres"], indirect=True)
+@pytest.mark.usefixtures("configured")
+async def test_all_orders_end_well_or_are_taken_back() -> None:
+    everybody = customers(MANY, pay_within=timedelta(seconds=1))
+    async with Orchestrix.from_config() as app:
+        await tell(app, everybody)
+        await app.caught_up(timeout=30)
+        books = Books(await whole_log(app))
+        books.check()
+        assert len(books.outcomes()) == MANY
+        reasons = {reason or status for status, reason in books.outcomes().values()}
+        assert reasons >= {
+            "completed",
+            "card declined",
+            "not paid in time",
+            "no delivery to Crater 7, Moon",
+        }
+        assert any(reason.endswith("in stock") for reason in reasons)
+        await check_views(app, books)
+
+
+@pytest.mark.parametrize("configured", ["sqlite", "postgres"], indirect=True)
+@pytest.mark.usefixtures("configured")
+async def test_the_time_to_pay_ends_though_nothing_ran() -> None:
+    forgetful = next(one for one in customers(MANY) if one.order.card is None and not one.pays)
+    with frozen() as world:
+        async with Orchestrix.from_config() as app:
+            await fill_shelves(app, MANY)
+            await app.send(forgetful.order)
+            await app.caught_up(timeout=30)
+            kinds = [type(record.event) for record in await whole_log(app)]
+            assert PaymentRequested in kinds
+        world.advance(minutes=15)
+        async with Orchestrix.from_config() as app:
+            async with asyncio.timeout(30):
+                await see_it_through(app, [forgetful], after=0)
+            await app.caught_up(timeout=30)
+            books = Books(await whole_log(app))
+            books.check()
+            assert any(isinstance(event, PaymentFailed) for event in books.events)
+            await check_views(app, books)
