@@ -13,7 +13,14 @@ from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from typing import Any, Final, Literal, Protocol, TypeAlias, runtime_checkable
 
-__all__ = ["NO_INSTRUMENTATION", "Gauge", "Instrumentation", "Operation", "compose"]
+__all__ = [
+    "NO_INSTRUMENTATION",
+    "Exposition",
+    "Gauge",
+    "Instrumentation",
+    "Operation",
+    "compose",
+]
 
 _log = logging.getLogger(__name__)
 
@@ -49,6 +56,15 @@ class Instrumentation(Protocol):
 
     def record(self, name: Gauge, value: float, attributes: Mapping[str, str]) -> None:
         """Take note of the present value of a gauge; one that does not care does nothing."""
+
+
+@runtime_checkable
+class Exposition(Protocol):
+    """A metrics backend whose figures can be fetched: `orchestrix run` serves them."""
+
+    def exposition(self) -> tuple[str, bytes]:
+        """Return the media type and the content that `/metrics` answers; from any thread."""
+        ...
 
 
 class _NoInstrumentation:

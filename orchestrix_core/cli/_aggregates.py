@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import sys
 import types
 import typing
@@ -60,7 +59,7 @@ def find_aggregate(
     """
     session.import_modules()
     if name is not None and ":" in name:
-        _import(name.partition(":")[0])
+        session.import_module(name.partition(":")[0], "--aggregate")
     known = list(_known(session, name))
     if name is not None:
         return _named(name, known)
@@ -73,14 +72,6 @@ def find_aggregate(
     if len(found) == 1:
         return found[0]
     raise _undecided(session, stream, kinds, found, known)
-
-
-def _import(module: str) -> None:
-    try:
-        importlib.import_module(module)
-    except (Exception, SystemExit) as exc:
-        reason = f"the module {module!r} cannot be imported: {type(exc).__name__}: {exc}"
-        raise typer.BadParameter(reason, param_hint="--aggregate") from exc
 
 
 def _known(session: Session, name: str | None) -> Iterator[Found]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import json
 import sys
 from collections.abc import Iterable, Sequence
@@ -14,7 +15,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-__all__ = ["note", "print_json", "print_line", "print_table", "printable"]
+__all__ = ["meant", "note", "print_json", "print_line", "print_table", "printable"]
 
 
 def printable(value: object) -> str:
@@ -67,3 +68,11 @@ def print_json(document: Any, *, indent: int | None = 2) -> None:
 def note(text: str) -> None:
     """Say something beside the result, on stderr."""
     typer.echo(text, err=True)
+
+
+def meant(name: str, known: Iterable[str]) -> str:
+    """Say what there is instead of a name that is not there, the nearest one first."""
+    names = sorted(known)
+    near = difflib.get_close_matches(name, names, n=1)
+    guess = f"did you mean {near[0]!r}? " if near else ""
+    return f"{guess}there are {', '.join(map(repr, names))}" if names else "there are none"

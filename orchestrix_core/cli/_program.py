@@ -12,8 +12,19 @@ import typer
 import typer.core
 import typer.main
 
-from orchestrix_core.cli import _doctor, _init, _plugins, _read, _state
-from orchestrix_core.cli._session import session_of
+from orchestrix_core.cli import (
+    _doctor,
+    _init,
+    _letters,
+    _plugins,
+    _projections,
+    _read,
+    _replay,
+    _run,
+    _state,
+)
+from orchestrix_core.cli._groups import take_config
+from orchestrix_core.cli._session import CONFIG_HELP, session_of
 from orchestrix_core.cli.demo import command as _demo
 from orchestrix_core.errors import (
     BackendNotFoundError,
@@ -47,7 +58,10 @@ class Program(typer.core.TyperGroup):
         """Return the command; plugins are loaded only for a name that the core has not."""
         if cmd_name not in self.commands:
             self.ask_plugins(ctx)
-        return super().get_command(ctx, cmd_name)
+        command = super().get_command(ctx, cmd_name)
+        if command is not None:
+            take_config(command)
+        return command
 
     def ask_plugins(self, ctx: Any) -> None:
         """Add the commands of the plugins; who fails is in the registry's errors."""
@@ -66,9 +80,7 @@ def _show_version(wanted: bool) -> None:
 def _root(
     config: Annotated[
         Path | None,
-        typer.Option(
-            help="Configuration file; without it, ORCHESTRIX_CONFIG or the nearest orchestrix.toml."
-        ),
+        typer.Option(help=CONFIG_HELP),
     ] = None,
     version: Annotated[
         bool,
@@ -92,6 +104,9 @@ def make_program() -> Program:
     _doctor.add_to(program)
     _read.add_to(program)
     _state.add_to(program)
+    _projections.add_to(program)
+    _replay.add_to(_letters.add_to(program))
+    _run.add_to(program)
     _init.add_to(program)
     _demo.add_to(program)
     group = typer.main.get_group(program)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import importlib
 import sys
 from collections.abc import Coroutine
 from functools import cached_property
@@ -15,13 +16,14 @@ import typer
 from orchestrix_core.configuration import Configuration
 from orchestrix_core.plugins import PluginRegistry
 
-__all__ = ["INTERRUPTED", "JsonOption", "Session", "run", "session_of"]
+__all__ = ["CONFIG_HELP", "INTERRUPTED", "JsonOption", "Session", "run", "session_of"]
 
 T = TypeVar("T")
 
 INTERRUPTED = 130
 """The exit status after Ctrl-C, 128 + SIGINT, as of `tail -f`."""
 
+CONFIG_HELP = "Configuration file; without it, ORCHESTRIX_CONFIG or the nearest orchestrix.toml."
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 
 
@@ -47,6 +49,14 @@ class Session:
         if folder not in sys.path:
             sys.path.insert(0, folder)
         return self.configuration.import_modules()
+
+    def import_module(self, name: str, hint: str) -> ModuleType:
+        """Import one more, which was named at `hint`."""
+        try:
+            return importlib.import_module(name)
+        except (Exception, SystemExit) as exc:
+            reason = f"the module {name!r} cannot be imported: {type(exc).__name__}: {exc}"
+            raise typer.BadParameter(reason, param_hint=hint) from exc
 
 
 def session_of(ctx: typer.Context) -> Session:

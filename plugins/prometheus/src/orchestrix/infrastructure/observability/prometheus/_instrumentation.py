@@ -11,7 +11,7 @@ from threading import Thread
 from typing import Any, Final
 from wsgiref.simple_server import WSGIServer
 
-from prometheus_client import start_http_server
+from prometheus_client import CONTENT_TYPE_LATEST, start_http_server
 from prometheus_client.multiprocess import mark_process_dead
 
 from orchestrix.infrastructure.observability.prometheus._config import PrometheusSettings
@@ -73,6 +73,11 @@ class PrometheusInstrumentation:
         """Set a gauge."""
         method, label = _GAUGES[name]
         getattr(self.metrics, method)(attributes.get(label, _UNKNOWN), value)
+
+    def exposition(self) -> tuple[str, bytes]:
+        """Return what `/metrics` answers: where others serve it, `orchestrix run` for one."""
+        registry = self.metrics.get_prometheus_registry()
+        return CONTENT_TYPE_LATEST, self.metrics.generate_exposition(registry)
 
     async def initialize(self) -> None:
         """Serve `/metrics`, if a port is set."""
