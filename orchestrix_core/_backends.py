@@ -25,6 +25,7 @@ __all__ = [
     "chosen",
     "create",
     "event_store",
+    "make",
     "message_bus",
     "observers",
     "opened",
@@ -89,6 +90,16 @@ def create(
     if existing and "create" in config_fields(backend.config):
         evolve = attrs.evolve if attrs.has(backend.config) else dataclasses.replace
         settings = evolve(settings, create=False)
+    return make(configuration, backend, settings, serializer)
+
+
+def make(
+    configuration: Configuration,
+    backend: Backend,
+    settings: Any,
+    serializer: Serializer | None = None,
+) -> Any:
+    """Return a new, unopened backend made from `settings`."""
     more = {}
     if serializer is not None and "serializer" in inspect.signature(backend.create).parameters:
         more["serializer"] = serializer

@@ -54,6 +54,13 @@ class Backend:
     application's `Serializer`, or the command line's, which reads events whose class it has not.
     Give a field the type `orchestrix_core.Secret` and it is masked wherever it is shown. A field
     `create: bool` says whether a missing store is made; commands that only look set it to False.
+
+    `scratch` lets `orchestrix certify` try the backend with an application's own settings beside
+    its data. Called with the settings and an empty directory (a `pathlib.Path`), it returns the
+    settings of a new, empty place: another file, schema or key prefix, which the directory alone
+    decides, so that the same directory gives the same place. Without it the command refuses.
+    `discard`, a function or a coroutine function, is called with those settings when all is
+    closed, and removes what is not in the directory.
     """
 
     kind: Kind
@@ -61,6 +68,8 @@ class Backend:
     config: type[Any]
     create: Callable[[Any], Any]
     capabilities: frozenset[str] = frozenset()
+    scratch: Callable[[Any, Any], Any] | None = None
+    discard: Callable[[Any], Any] | None = None
 
 
 @attrs.frozen(kw_only=True)
@@ -71,13 +80,16 @@ class ContractSubject:
     `create` is called with an empty directory (a `pathlib.Path`) of the test's own and returns a
     new, not yet initialized backend. Where the capability `persistent` is declared, it returns
     another backend on the same data when it is called again with the same directory, takes an
-    optional `serializer=`, and can be imported, since other processes call it too.
+    optional `serializer=`, and can be imported, since other processes call it too. `discard`, a
+    function or a coroutine function, is called with the directory when all that was made on it is
+    closed, and removes what is not in the directory.
     """
 
     kind: Kind
     name: str
     create: Callable[[Any], Any]
     capabilities: frozenset[str]
+    discard: Callable[[Any], Any] | None = None
 
 
 @hookspec

@@ -22,7 +22,7 @@ from orchestrix_core.instrumentation import Instrumentation
 if TYPE_CHECKING:
     import typer
 
-__all__ = ["KINDS", "InstalledBackend", "Plugin", "PluginRegistry"]
+__all__ = ["KINDS", "InstalledBackend", "InstalledSubject", "Plugin", "PluginRegistry"]
 
 _log = logging.getLogger(__name__)
 
@@ -47,6 +47,14 @@ class InstalledBackend:
         plugin = self.plugin
         owner = plugin.distribution == provider_of(self.backend.name)
         return not owner, plugin.distribution, plugin.name
+
+
+@attrs.frozen
+class InstalledSubject:
+    """How to make a fresh backend for the contract suite, and the plugin that says so."""
+
+    subject: ContractSubject
+    plugin: Plugin
 
 
 class PluginRegistry:
@@ -145,6 +153,18 @@ class PluginRegistry:
             for plugin in self._plugins
             for subject in _collect(plugin, "orchestrix_contract_subjects", ContractSubject)
         )
+
+    def installed_subjects(self) -> tuple[InstalledSubject, ...]:
+        """Return the same with the plugin of each; who fails is reported in `errors`."""
+        rows: list[InstalledSubject] = []
+        for plugin in self._plugins:
+            try:
+                found = _collect(plugin, "orchestrix_contract_subjects", ContractSubject)
+            except PluginLoadError as error:
+                self._errors.append(error)
+                continue
+            rows += [InstalledSubject(subject, plugin) for subject in found]
+        return tuple(rows)
 
     def add_commands(self, cli: typer.Typer) -> None:
         """Let each plugin add commands to `cli`; who fails is reported in `errors`."""

@@ -252,6 +252,13 @@ class Stores:
             if worker is not None:
                 worker.stop()
 
+    async def discard(self) -> None:
+        """Remove what the subject keeps outside of the directory; nobody uses it any more."""
+        if self.subject.discard is not None:
+            removed = self.subject.discard(self.directory)
+            if inspect.isawaitable(removed):
+                await bounded(removed, "discard")
+
     async def make(self, **options: Any) -> Driver:
         """Return a new store, not yet initialized; `options` go to the subject's `create`."""
         if ASYNC in self.subject.capabilities:

@@ -57,6 +57,7 @@ class StoreMachine(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         self.run(self.stores.__aexit__())
+        self.run(self.stores.discard())
         self.runner.close()
 
     def _write(self, stream: str, events: list[Event], offset: int | None) -> StreamWrite:

@@ -31,6 +31,7 @@ class StoreContract(Contract):
         """Make stores on the directory; those made are closed after the test."""
         async with Stores(subject, directory) as stores:
             yield stores
+        await stores.discard()
 
     @pytest_asyncio.fixture(loop_scope="function")
     async def store(self, stores: Stores) -> Driver:

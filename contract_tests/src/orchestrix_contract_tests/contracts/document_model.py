@@ -123,6 +123,7 @@ class DocumentModelContract(GeneratedContract, needs=("documents",)):
                 agree()
             finally:
                 runner.run(stores.__aexit__())
+                runner.run(stores.discard())
 
 
 def _expected(model: Model, key: str, offset: int | None) -> tuple[int, int | None]:

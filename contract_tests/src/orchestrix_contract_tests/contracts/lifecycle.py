@@ -172,6 +172,7 @@ class LifecycleContract(StoreContract):
         elsewhere.mkdir()
         async with Stores(subject, elsewhere) as others:
             assert await (await others.open()).load("acc") == []
+        await others.discard()
 
     @requires("async")
     async def test_close_ends_what_is_under_way(self, store: Driver) -> None:

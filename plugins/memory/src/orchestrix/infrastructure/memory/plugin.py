@@ -34,6 +34,7 @@ def orchestrix_backends() -> Sequence[Backend]:
             config=MemoryConfig,
             create=lambda _: InMemoryAsyncEventStore(),
             capabilities=_ASYNC_STORE,
+            scratch=_scratch,
         ),
         Backend(
             kind="message_bus",
@@ -41,6 +42,7 @@ def orchestrix_backends() -> Sequence[Backend]:
             config=MemoryConfig,
             create=lambda _: InMemoryAsyncMessageBus(),
             capabilities=frozenset({ASYNC}),
+            scratch=_scratch,
         ),
     ]
 
@@ -54,6 +56,11 @@ def orchestrix_contract_subjects() -> Sequence[ContractSubject]:
         _subject("message_bus", "memory", InMemoryAsyncMessageBus, frozenset({ASYNC})),
         _subject("message_bus", "memory-sync", InMemoryMessageBus, frozenset({SYNC})),
     ]
+
+
+def _scratch(config: MemoryConfig, directory: Path) -> MemoryConfig:
+    """Return the same settings: whatever is made in memory is new and empty."""
+    return config
 
 
 def _subject(

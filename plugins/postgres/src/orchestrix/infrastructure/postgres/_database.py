@@ -19,7 +19,7 @@ import asyncpg
 
 from orchestrix.infrastructure.postgres._config import NOT_AN_ADDRESS, PostgreSQLConfig
 from orchestrix.infrastructure.postgres._errors import ConnectionLostError, Translation
-from orchestrix.infrastructure.postgres._schema import SchemaStatus, prepare, status
+from orchestrix.infrastructure.postgres._schema import SchemaStatus, drop, prepare, status
 from orchestrix.infrastructure.postgres._sql import QUERIES, fill
 from orchestrix_core import StorageError, StoreClosedError
 
@@ -98,6 +98,15 @@ class Database:
             connection = await self.connect()
             try:
                 await prepare(connection, self.config)
+            finally:
+                await _close(connection)
+
+    async def drop(self) -> None:
+        """Remove the schema with all that stands in it, over a connection of its own."""
+        with self.translation:
+            connection = await self.connect()
+            try:
+                await drop(connection, self.config)
             finally:
                 await _close(connection)
 

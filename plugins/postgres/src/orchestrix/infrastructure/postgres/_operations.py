@@ -109,6 +109,11 @@ class Operations:
         (row,) = await self._database.fetch("head")
         return int(row[0])
 
+    async def server(self) -> str:
+        """Return the version of the server."""
+        (row,) = await self._database.fetch("facts", self._database.config.schema)
+        return f"{row['server'] // 10_000}.{row['server'] % 10_000}"
+
     async def streams(self, after: str, limit: int) -> list[StreamInfo]:
         """Return a page of the streams, by id."""
         if after != "":

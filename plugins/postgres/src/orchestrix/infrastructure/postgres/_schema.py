@@ -12,7 +12,7 @@ from orchestrix.infrastructure.postgres._config import PostgreSQLConfig
 from orchestrix.infrastructure.postgres._sql import MIGRATIONS, QUERIES, SCHEMA, fill
 from orchestrix_core import StorageError
 
-__all__ = ["SCHEMA_VERSION", "SchemaStatus", "prepare", "status"]
+__all__ = ["SCHEMA_VERSION", "SchemaStatus", "drop", "prepare", "status"]
 
 SCHEMA_VERSION: Final = max(MIGRATIONS)
 _OLDEST_SERVER: Final = 130000
@@ -53,6 +53,11 @@ async def prepare(connection: asyncpg.Connection, config: PostgreSQLConfig) -> N
         await connection.execute(QUERIES["lock_migrations"].replace("$1", f"'{config.schema}'"))
         # Again: another process may have been faster.
         await _upgrade(connection, config, await status(connection, config))
+
+
+async def drop(connection: asyncpg.Connection, config: PostgreSQLConfig) -> None:
+    """Remove the schema with all that stands in it."""
+    await connection.execute(fill(QUERIES["drop_schema"], config.schema, config.payload))
 
 
 async def status(connection: asyncpg.Connection, config: PostgreSQLConfig) -> SchemaStatus:

@@ -141,6 +141,10 @@ class PostgreSQLEventStore(AsyncLifecycle):
         await self._opened().operations.head()
         return True
 
+    async def about(self) -> dict[str, str]:
+        """Return the version of the server, for reports."""
+        return {"PostgreSQL": await self._opened().operations.server()}
+
     async def save(
         self, aggregate_id: str, events: Sequence[Event], expected_version: int | None = None
     ) -> None:

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import os
 from functools import partial
-from hashlib import sha256
 from pathlib import Path
 from typing import Final
 
 import typer
 
-from orchestrix.infrastructure.postgres import _commands
+from orchestrix.infrastructure.postgres import _commands, _scratch
 from orchestrix.infrastructure.postgres._config import PostgreSQLConfig
 from orchestrix.infrastructure.postgres._store import PostgreSQLEventStore
-from orchestrix_core import Backend, ContractSubject, JSONSerializer, Serializer, hookimpl
+from orchestrix_core import Backend, ContractSubject, JSONSerializer, Secret, Serializer, hookimpl
 from orchestrix_core.stores import (
     ASYNC,
     DOCUMENTS,
@@ -60,8 +59,15 @@ def _create_fresh(
     directory: Path, *, dsn: str, serializer: Serializer | None = None
 ) -> PostgreSQLEventStore:
     """Return a store on a schema of the directory's own."""
-    name = sha256(str(directory).encode()).hexdigest()[:24]
-    return PostgreSQLEventStore(dsn, 1, 4, schema=f"contract_{name}", serializer=serializer)
+    return _create(_fresh(directory, dsn), serializer)
+
+
+async def _discard_fresh(directory: Path, *, dsn: str) -> None:
+    await _scratch.drop(_fresh(directory, dsn))
+
+
+def _fresh(directory: Path, dsn: str) -> PostgreSQLConfig:
+    return _scratch.settings(PostgreSQLConfig(connection_string=Secret(dsn)), directory)
 
 
 def contract_subject(dsn: str) -> ContractSubject:
@@ -71,6 +77,7 @@ def contract_subject(dsn: str) -> ContractSubject:
         name="postgres",
         create=partial(_create_fresh, dsn=dsn),
         capabilities=_CAPABILITIES,
+        discard=partial(_discard_fresh, dsn=dsn),
     )
 
 
@@ -84,6 +91,8 @@ def orchestrix_backends() -> list[Backend]:
             config=PostgreSQLConfig,
             create=_create,
             capabilities=_CAPABILITIES,
+            scratch=_scratch.settings,
+            discard=_scratch.drop,
         )
     ]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import sqlite3
 from collections.abc import AsyncGenerator, Callable, Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractAsyncContextManager
@@ -44,6 +45,7 @@ class _Session:
 
     def __init__(self, database: Database, store: str) -> None:
         self.signal = Signal()
+        self.leaving = False
         self.ended = False
         self.writer = Writer(database, self.signal.raise_, store)
         self.transactions = Transactions()
@@ -127,8 +129,9 @@ class SQLiteEventStore(AsyncLifecycle):
 
         A transaction that is open is undone.
         """
-        session, self._session = self._session, None  # from here on, nothing new gets in
-        await _to_the_end(lambda: self._close(session))
+        if self._session is not None:
+            self._session.leaving = True  # from here on, nothing new gets in
+        await _to_the_end(self._close)
 
     def _open(self) -> None:
         with self._lifecycle:
@@ -136,15 +139,15 @@ class SQLiteEventStore(AsyncLifecycle):
                 self._database.open()
                 self._session = _Session(self._database, repr(self))
 
-    def _close(self, session: _Session | None = None) -> None:
-        with self._lifecycle:
-            session, self._session = session or self._session, None
-            if session is not None:
-                session.end()
+    def _close(self) -> None:
+        with self._lifecycle:  # of two that close at once, the second waits for the first
+            if self._session is not None:
+                self._session.end()  # first, since a transaction may hold the connection
+                self._session = None
             self._database.close()
 
     def _opened(self) -> _Session:
-        if self._session is None:
+        if self._session is None or self._session.leaving:
             raise StoreClosedError(repr(self))
         self._database.require_open()  # a forked process has none of the threads
         return self._session
@@ -163,6 +166,10 @@ class SQLiteEventStore(AsyncLifecycle):
         """Read from the file; `StorageError` says why that failed."""
         await self._read(head)
         return True
+
+    async def about(self) -> dict[str, str]:
+        """Return the version of SQLite, for reports."""
+        return {"SQLite": sqlite3.sqlite_version}
 
     async def save(
         self, aggregate_id: str, events: Sequence[Event], expected_version: int | None = None

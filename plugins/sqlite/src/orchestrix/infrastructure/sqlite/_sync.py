@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sqlite3
 from collections.abc import Collection, Sequence
 from pathlib import Path
 
@@ -68,6 +69,10 @@ class SQLiteSyncEventStore(Lifecycle):
         """Read from the file; `StorageError` says why that failed."""
         self._database.read(head)
         return True
+
+    def about(self) -> dict[str, str]:
+        """Return the version of SQLite, for reports."""
+        return {"SQLite": sqlite3.sqlite_version}
 
     def save(
         self, aggregate_id: str, events: Sequence[Event], expected_version: int | None = None

@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Final
 
+import attrs
+
 from orchestrix.infrastructure.sqlite._async import SQLiteEventStore
 from orchestrix.infrastructure.sqlite._config import SQLiteConfig
 from orchestrix.infrastructure.sqlite._sync import SQLiteSyncEventStore
@@ -42,6 +44,11 @@ def _create(config: SQLiteConfig, serializer: Serializer | None = None) -> SQLit
     )
 
 
+def _scratch(config: SQLiteConfig, directory: Path) -> SQLiteConfig:
+    """Return the settings of a file of the directory's own."""
+    return attrs.evolve(config, path=directory / _FILE, create=True)
+
+
 def _create_async(directory: Path, *, serializer: Serializer | None = None) -> SQLiteEventStore:
     return SQLiteEventStore(directory / _FILE, serializer=serializer)
 
@@ -60,6 +67,7 @@ def orchestrix_backends() -> list[Backend]:
             config=SQLiteConfig,
             create=_create,
             capabilities=_ASYNC,
+            scratch=_scratch,
         )
     ]
 

@@ -137,6 +137,10 @@ SELECT pg_advisory_xact_lock(1330795604, hashtext($1));
 -- The schema that the tables stand in.
 CREATE SCHEMA IF NOT EXISTS :"schema";
 
+-- name: drop_schema
+-- A scratch schema, with all that stands in it.
+DROP SCHEMA IF EXISTS :"schema" CASCADE;
+
 -- name: create_versions
 -- Which migrations were applied, and when.
 CREATE TABLE IF NOT EXISTS :"schema".orchestrix_migrations (
