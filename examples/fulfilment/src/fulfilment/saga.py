@@ -29,8 +29,7 @@ from fulfilment.messages import (
     StockRefused,
     StockReserved,
 )
-from orchestrix_core import on
-from orchestrix_core.sagas import Saga
+from orchestrix_core import Saga, on
 
 __all__ = ["Fulfilment", "Progress"]
 

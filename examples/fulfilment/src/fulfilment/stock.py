@@ -42,7 +42,7 @@ class Shelf:
     """
 
     free: int = 0
-    kept: dict[str, int] = attrs.field(factory=dict)
+    kept: dict[str, int] = attrs.field(factory=dict[str, int])
 
 
 def decide(command: StockCommand, shelf: Shelf) -> Sequence[StockEvent]:

@@ -92,6 +92,8 @@ async def see_it_through(app: Orchestrix, everybody: Sequence[Customer], after: 
                     await app.send(PayOrder(order_id=order_id, amount=amount))
             case OrderCompleted(order_id=order_id) | OrderCancelled(order_id=order_id):
                 waiting.pop(order_id, None)
+            case _:
+                pass
         if not waiting:
             break
 

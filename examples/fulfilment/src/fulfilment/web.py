@@ -18,10 +18,13 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel
 
 from fulfilment.messages import Line, PayOrder, PlaceOrder, RefusedError
+from fulfilment.saga import Fulfilment
 from fulfilment.views import OrderStatus, SalesReport
 from orchestrix_core import Orchestrix
 from orchestrix_core.asgi import lifespan
 from orchestrix_core.context import trace_of, use_trace
+from orchestrix_core.projections import health
+from orchestrix_core.sagas import subscription_name
 from orchestrix_core.subscriptions import lags
 
 __all__ = ["web"]
@@ -104,17 +107,20 @@ async def pay_order(order_id: str, money: Money, app: App, trace_id: Trace) -> N
 @web.get("/report")
 async def see_report(app: App) -> dict[str, dict[str, Any]]:
     """Tell what was sold, by day and by product."""
-    report = app.view(SalesReport)
-    return {
-        "days": await report.find(prefix="day/"),
-        "products": await report.find(prefix="product/"),
-    }
+    return {"days": await _part_of(app, "day/"), "products": await _part_of(app, "product/")}
+
+
+async def _part_of(app: Orchestrix, prefix: str) -> dict[str, Any]:
+    found = await app.view(SalesReport).find(prefix=prefix)
+    return {key.removeprefix(prefix): body for key, body in found.items()}
 
 
 @web.get("/health")
 async def see_health(app: App) -> dict[str, Any]:
-    """Tell whether the store answers, and how far behind its events each subscription is."""
-    behind = {f"{lag.name}/{lag.partition}": lag.behind for lag in await lags(app.store)}
+    """Tell whether the store answers, and by how many events what follows them is behind."""
+    views = await health(app.store, [OrderStatus(), SalesReport()])
+    sagas = await lags(app.store, [subscription_name(Fulfilment)])
+    behind = {view.name: view.behind for view in views} | {lag.name: lag.behind for lag in sagas}
     return {"store": await app.store.ping(), "behind": behind}
 
 

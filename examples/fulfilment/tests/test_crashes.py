@@ -1,0 +1,102 @@
+"""Workers are killed at any moment, and others go on: real processes, on one file."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+from random import Random, randrange
+
+import pytest
+
+from fulfilment.messages import PaymentFailed
+from fulfilment.story import customers, fill_shelves, log_of, place_orders, see_it_through
+from fulfilment.views import OrderStatus, SalesReport
+from orchestrix_core import Orchestrix
+from orchestrix_core.subscriptions import lags
+
+from ._books import Books, whole_log
+
+ORCHESTRIX = Path(sys.executable).with_name("orchestrix")
+MANY = 25
+KILLS = 5
+
+
+class Workers:
+    """Processes that run `orchestrix run`; one that is killed is replaced."""
+
+    def __init__(self, directory: Path) -> None:
+        self._log = directory / "workers.log"
+        self._running: list[subprocess.Popen[bytes]] = []
+
+    def start(self) -> None:
+        with self._log.open("ab") as log:
+            command = [str(ORCHESTRIX), "run"]
+            self._running.append(subprocess.Popen(command, stdout=log, stderr=log))
+
+    def replace_one(self, number: int) -> None:
+        killed = self._running.pop(number % len(self._running))
+        killed.kill()
+        assert killed.wait() == -signal.SIGKILL, self.said()
+        self.start()
+
+    def stop(self) -> list[int]:
+        """End them as an operator does; return their statuses."""
+        for process in self._running:
+            process.terminate()
+        return [process.wait(timeout=30) for process in self._running]
+
+    def said(self) -> str:
+        return self._log.read_text()
+
+    def close(self) -> None:
+        for process in self._running:
+            process.kill()
+            process.wait()
+
+
+@pytest.fixture
+def workers(configured: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Workers]:
+    monkeypatch.setenv("ORCHESTRIX__LEASE", "0.5")  # who is dead is soon known to be
+    workers = Workers(configured)
+    yield workers
+    workers.close()
+
+
+async def kill_now_and_then(app: Orchestrix, workers: Workers, chance: Random) -> None:
+    """Kill one whenever the log has grown by some number of events."""
+    left, goal = KILLS, 10
+    async for record in log_of(app).subscribe():
+        if record.position >= goal:
+            workers.replace_one(chance.randrange(2))
+            left, goal = left - 1, record.position + chance.randint(10, 50)
+        if not left:
+            break
+
+
+async def test_whoever_is_killed_all_orders_end_and_none_is_charged_twice(workers: Workers) -> None:
+    seed = randrange(10**6)
+    everybody = customers(MANY, pay_within=timedelta(seconds=2))
+    async with Orchestrix.from_config(worker=False) as app:
+        await fill_shelves(app, MANY // 2)
+        workers.start()
+        workers.start()
+        async with asyncio.timeout(90), asyncio.TaskGroup() as tasks:
+            tasks.create_task(kill_now_and_then(app, workers, Random(seed)))
+            tasks.create_task(place_orders(app, everybody))
+            tasks.create_task(see_it_through(app, everybody, after=0))
+        await app.caught_up(timeout=30)
+        books = Books(await whole_log(app))
+        books.check()
+        assert len(books.outcomes()) == MANY, f"{seed=}"
+        assert any(isinstance(event, PaymentFailed) for event in books.events)
+        status = await app.view(OrderStatus).find()
+        found = {id: (one["status"], one["reason"]) for id, one in status.items()}
+        assert found == books.outcomes(), f"{seed=}"
+        assert await app.view(SalesReport).find() == books.report(), f"{seed=}"
+        assert [lag for lag in await lags(app.store) if lag.dead_letters] == []
+        assert workers.stop() == [0, 0], workers.said()
