@@ -127,7 +127,8 @@ def _print_replayed(result: dict[str, Any], failed: Sequence[DeadLetter]) -> Non
     elif result["done"] is None:
         typer.echo(f"streams to be handled again: {result['streams']}")
     else:
-        typer.echo(f"streams that go on: {result['done']}; that failed again: {len(failed)}")
+        rest = f"; that wait still: {result['pending']}" if result["pending"] else ""
+        typer.echo(f"streams that go on: {result['done']}; that failed again: {len(failed)}{rest}")
         if failed:
             print_table(COLUMNS, [cells(letter) for letter in failed])
 

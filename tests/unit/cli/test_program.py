@@ -47,6 +47,10 @@ def orchestrix_commands(cli):
     @cli.command()
     def greet(name: str) -> None:
         print("hello", name)
+
+    @cli.command()
+    def configured(config: str = "quiet") -> None:
+        print("config", config)
 """
 
 WATCHER = """
@@ -91,21 +95,41 @@ def test_version(orchestrix):
     )
 
 
-@pytest.mark.parametrize(
-    "command",
-    ["plugins", "doctor", "events", "log", "trace", "streams", "init", "state", "diff"],
-)
+TABLES = [
+    "plugins", "doctor", "events", "log", "trace", "streams", "state", "diff",
+    "projections list", "dead-letters list",
+]  # fmt: skip
+OTHERS = [
+    "init", "run", "projections", "projections rebuild", "dead-letters", "dead-letters replay",
+    "dead-letters drop",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("command", TABLES + OTHERS)
 def test_help_of_each_command_has_an_example(orchestrix, command):
-    done = orchestrix(command, "--help")
+    done = orchestrix(*command.split(), "--help")
     assert done.status == 0
     assert "Example: orchestrix " in done.out
 
 
-@pytest.mark.parametrize(
-    "command", ["plugins", "doctor", "events", "log", "trace", "streams", "state", "diff"]
-)
+@pytest.mark.parametrize("command", TABLES)
 def test_each_command_that_prints_a_table_has_json(orchestrix, command):
-    assert "--json" in orchestrix(command, "--help").out
+    assert "--json" in orchestrix(*command.split(), "--help").out
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["plugins", "--config", "no.toml"],
+        ["--config", "other.toml", "plugins", "--config", "no.toml"],
+        ["projections", "--config", "no.toml"],
+        ["projections", "rebuild", "Totals", "--config=no.toml"],
+    ],
+)
+def test_config_may_stand_behind_the_command(orchestrix, arguments):
+    done = orchestrix(*arguments)
+    assert done.status == 2
+    assert "no.toml" in done.err
 
 
 class TestPlugins:
@@ -183,11 +207,21 @@ class TestWrongInput:
         assert done.status == 2
         assert "orchestrix init" in done.err
 
-    def test_a_missing_capability(self, orchestrix, acme):
+    @pytest.mark.parametrize(
+        ("command", "lacks"),
+        [
+            ("log", "global_log"),
+            ("projections", "documents, global_log"),
+            ("dead-letters", "documents, global_log"),
+            ("dead-letters replay mail", "documents, global_log"),
+            ("dead-letters drop mail --yes", "documents, global_log"),
+        ],
+    )
+    def test_a_missing_capability(self, orchestrix, acme, command, lacks):
         acme()
-        done = orchestrix("log")
+        done = orchestrix(*command.split())
         assert done.status == 2
-        assert "'acme' lacks global_log" in done.err
+        assert f"'acme' lacks {lacks}" in done.err
 
     @pytest.mark.parametrize(
         "arguments", [["nope"], ["--nope"], ["events"], ["log", "--limit", "0"]]
@@ -277,6 +311,16 @@ class TestCommandsOfPlugins:
         acme()
         assert orchestrix("greet", "Ann").out == "hello Ann\n"
         assert "greet" in orchestrix("--help").out
+
+    def test_config_may_stand_behind_them(self, orchestrix, acme, tmp_path):
+        acme()
+        done = orchestrix("greet", "Ann", "--config", tmp_path / "orchestrix.toml")
+        assert done.out == "hello Ann\n"
+        assert orchestrix("greet", "--config", "no.toml").status == 2
+
+    def test_their_own_option_of_that_name_is_left_to_them(self, orchestrix, acme):
+        acme()
+        assert orchestrix("configured", "--config", "loud").out == "config loud\n"
 
     def test_they_cannot_take_a_name(self, orchestrix, install_plugin, configure):
         configure(BLOCKED)
