@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import assert_type
+from typing import Any, assert_type
 
 import attrs
 from opentelemetry.trace import Span
@@ -40,16 +40,23 @@ from orchestrix_core import (
     EventStore,
     JSONSerializer,
     MessageBus,
+    Orchestrix,
+    Projection,
+    ProjectionReader,
     RecordedEvent,
     Repository,
     Serializer,
     Snapshot,
+    SQLView,
     StreamWrite,
     SyncRepository,
+    View,
+    on,
+    rebuild,
     upcaster,
     when,
 )
-from orchestrix_core.testing import Decision, Frozen, Given, given
+from orchestrix_core.testing import Decision, Frozen, Given, GivenProjection, given
 from orchestrix_core.testing import frozen as frozen_world
 
 
@@ -282,3 +289,35 @@ async def traces() -> None:
         assert_type(span, Span)
     init_tracing("shop", jaeger_port=1)  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
     init_tracing("shop", transport="udp")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+
+
+class Totals(Projection, name="totals", partitions=2):
+    @on(Bare)
+    async def placed(self, event: Bare, view: View, record: RecordedEvent) -> None:
+        assert_type(await view.get(event.order_id), dict[str, Any] | None)
+        await view.put(event.order_id, {"total": str(event.total), "at": record.position})
+
+
+class Table(Projection, tables=["orders"]):
+    async def setup(self, view: SQLView) -> None:
+        await view.execute("CREATE TABLE {orders} (id TEXT)")
+
+    @on(Bare, Named)
+    def placed(self, event: Bare | Named, view: SQLView) -> None:
+        assert_type(view.table("orders_by_id"), str)
+
+
+class Wrong(Projection, durable=True):  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue, reportGeneralTypeIssues]
+    pass
+
+
+async def projections(store: AsyncEventStore, app: Orchestrix) -> None:
+    reader = app.view(Totals)
+    assert_type(reader, ProjectionReader)
+    assert_type(await reader.get("ORD-1"), dict[str, Any] | None)
+    assert_type(await reader.find(prefix="ORD-"), dict[str, dict[str, Any]])
+    assert_type(await rebuild(store, Totals, progress=lambda p: print(p.done)), int)
+    assert_type(given(Totals, Bare(order_id="ORD-1")), GivenProjection)
+    given(Table()).then_view("ORD-1", {"total": 5}).then_views({})
+    on(Place)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    app.view(Bare)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
