@@ -69,8 +69,10 @@ class Hearers(dict[type[Event], Hearer | None]):
             for name, method in vars(base).items():
                 if heard(method):
                     named[name] = self._read(name, method)
-                elif name in named:  # overridden, and still heard
+                elif name in named and callable(method):  # overridden, and still heard
                     _check(self._owner, name, method)
+                else:  # `placed = None` has it heard no more
+                    named.pop(name, None)
         self._exact = self._join(named)
         self.types = frozenset(self._exact)
         self.start = any(hearer.starts for hearer in self._exact.values())

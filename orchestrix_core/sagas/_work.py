@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable
@@ -27,13 +28,15 @@ from orchestrix_core.sagas._instance import Instance
 from orchestrix_core.sagas._reaction import Reaction, Timing
 from orchestrix_core.sagas._reactor import Reactor
 from orchestrix_core.sagas._stored import CommandsSent, Reacted, derived_id, key_in, stream_of
+from orchestrix_core.subscriptions import RetryPolicy
 from orchestrix_core.timers import Timers
 
 __all__ = ["SagaWork", "Surroundings"]
 
 _log = logging.getLogger("orchestrix_core.sagas")
 
-_ATTEMPTS: Final = 10  # while others change the same instance
+_MOVED: Final = RetryPolicy(attempts=20, first=0.002, longest=0.2)
+"""How often to begin again while others change the same instance."""
 
 
 @attrs.frozen
@@ -107,12 +110,13 @@ class SagaWork:
         key = None if hearer is None else self._key(record, hearer)
         if hearer is None or key is None:
             return
-        for left in reversed(range(_ATTEMPTS)):
+        for attempt in range(1, _MOVED.attempts + 1):
             try:
                 await self._watched(await self.load(key), hearer, record.event)
             except _Moved as moved:
-                if not left:
+                if attempt == _MOVED.attempts:
                     raise moved.error from None
+                await asyncio.sleep(_MOVED.pause(attempt))
             else:
                 return
 

@@ -1,0 +1,14 @@
+"""Sagas on the store; there is nothing here but who is meant."""
+
+from __future__ import annotations
+
+import pytest
+
+from orchestrix.infrastructure.postgres.plugin import contract_subject
+from orchestrix_contract_tests.contracts.sagas import SagaContract
+
+
+class TestSagas(SagaContract):
+    @pytest.fixture
+    def subject(self, server_dsn):
+        return contract_subject(server_dsn)
