@@ -17,6 +17,7 @@ import attrs
 
 from orchestrix_core.context import handling
 from orchestrix_core.documents import Document, Transaction
+from orchestrix_core.errors import StorageError
 from orchestrix_core.instrumentation import Instrumentation
 from orchestrix_core.projections._pointers import Pointer, locked_pointer, retire, write_pointer
 from orchestrix_core.projections._projection import Projection
@@ -78,8 +79,7 @@ class Switch:
         async with self._store.transaction() as transaction:
             pointer = await self._hold(transaction, head)
             if self._projection.inline:
-                async with asyncio.timeout(_READ):
-                    records += await self._read(head)
+                records += await self._read_in_time(head)
             await self._catch_up(transaction, records, asides)
             await self._advance(transaction, seen, head)
             await self._point(transaction, pointer)
@@ -100,6 +100,18 @@ class Switch:
         if len(records) > CLOSE:
             raise NotYet
         return records
+
+    async def _read_in_time(self, after: int) -> list[RecordedEvent]:
+        """Read beside the open transaction: nobody else can append, and all wait for this one."""
+        try:
+            async with asyncio.timeout(_READ):
+                return await self._read(after)
+        except TimeoutError as error:
+            msg = (
+                f"the log could not be read within {_READ:.0f} s while appends had to wait: give "
+                "the store one more connection, or rebuild in a process that does nothing else"
+            )
+            raise StorageError(msg) from error
 
     async def _hold(self, transaction: Transaction, head: int) -> Pointer:
         """Keep the live generation where it is, and the pointer as it is."""
