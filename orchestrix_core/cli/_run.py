@@ -21,6 +21,7 @@ from orchestrix_core.cli._session import JsonOption, Session, run, session_of
 from orchestrix_core.errors import (
     AmbiguousMessageType,
     DuplicateHandlerError,
+    OutdatedProjectionError,
     UpcastingError,
 )
 
@@ -60,7 +61,11 @@ def work(
     logging.basicConfig(
         level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
     )
-    run(_work(session, app, address, port, json))
+    try:
+        run(_work(session, app, address, port, json))
+    except OutdatedProjectionError as error:
+        note(f"to rebuild it: orchestrix projections rebuild {error.projection}")
+        raise
 
 
 def _application(session: Session) -> Orchestrix:

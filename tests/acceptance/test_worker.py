@@ -374,6 +374,21 @@ class TestProjections:
         assert "100%" in shown
         assert "1 of 1" in shown
 
+    def test_an_inline_one_of_another_version_is_rebuilt_before_it_runs(self, jobs, shell):
+        inline = MODULE.replace("(Projection)", "(Projection, inline=True, version=VERSION)")
+        jobs.save("A-1", Added(name="a", amount=1))
+        (jobs.folder / "jobs.py").write_text(inline.replace("VERSION", "1"))
+        assert shell("projections", "rebuild", "Totals").out == "Totals: generation 1 is live\n"
+        (jobs.folder / "jobs.py").write_text(inline.replace("VERSION", "22"))
+        done = shell("run")
+        assert done.status == 1
+        assert "made by version 1, but this is version 22" in done.err
+        assert "to rebuild it: orchestrix projections rebuild Totals" in done.err
+        assert shell("projections", "rebuild", "Totals").out == "Totals: generation 2 is live\n"
+        line = shell("projections").out.splitlines()[1]
+        assert line.split() == ["Totals", "2", "inline", "0", "1", "0", "0"]
+        assert jobs.view("a", generation=2) == 1
+
     def test_a_name_that_is_none(self, shell):
         done = shell("projections", "rebuild", "Totls")
         assert done.status == 2
