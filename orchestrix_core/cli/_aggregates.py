@@ -17,7 +17,7 @@ from orchestrix_core.cli._values import plain
 from orchestrix_core.errors import OrchestrixError
 from orchestrix_core.messages import Event, RawEvent, stored_as
 
-__all__ = ["Found", "find_aggregate", "states"]
+__all__ = ["Found", "find_aggregate", "import_application", "states"]
 
 Source: TypeAlias = "type[AggregateRoot] | Decider[Any, Any, Any]"
 
@@ -47,23 +47,29 @@ class Found:
         return self.source._appliers._names  # type: ignore[attr-defined,no-any-return]  # ours
 
 
+def import_application(session: Session, name: str | None) -> None:
+    """Import the modules of the application, and the one that an aggregate's name begins with."""
+    session.import_modules()
+    if name is not None and ":" in name:
+        session.import_module(name.partition(":")[0], "--aggregate")
+
+
 def find_aggregate(
     session: Session, stream: str, events: Sequence[Event], name: str | None
 ) -> Found:
     """
     Return the aggregate that is named, or else the one that applies the events of the stream.
 
+    What the application defines is imported already.
+
     Raises:
         ConfigurationError: the application has none; it says what to do.
         typer.BadParameter: the name is not the one of exactly one.
     """
-    session.import_modules()
-    if name is not None and ":" in name:
-        session.import_module(name.partition(":")[0], "--aggregate")
+    _check_classes(session, events)
     known = list(_known(session, name))
     if name is not None:
         return _named(name, known)
-    _check_classes(session, events)
     kinds = {type(event) for event in events}
     found = [one for one in known if _applies(one.event_types(), kinds)]
     exact = [one for one in found if kinds <= {*one.event_types()}]
@@ -118,7 +124,7 @@ def _check_classes(session: Session, events: Iterable[Event]) -> None:
     if unknown:
         reason = (
             f"no module of the application defines {', '.join(sorted(unknown))}: "
-            f"add the module that does, modules = [...]"
+            "add the module that does, modules = [...], or name it as --aggregate module:NAME"
         )
         raise session.configuration.document.fault(("modules",), reason)
 

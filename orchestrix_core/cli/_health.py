@@ -59,11 +59,12 @@ class Pages:
         return json_answer(code, document)
 
     async def _look(self) -> list[dict[str, Any]]:
-        store = self._app._engine.raw
-        if not await ping(store):
+        """Return how far what is registered has got; what others run is not ours to tell."""
+        engine = self._app._engine
+        if not await ping(engine.raw):
             msg = "the store does not answer"
             raise ConnectionError(msg)
-        return [attrs.asdict(row) for row in await lags(store)]
+        return [attrs.asdict(row) for row in await lags(engine.raw, await engine._following())]
 
     def metrics(self) -> Answer:
         """Answer what the first backend has that can be asked."""

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from itertools import pairwise
+from itertools import islice, pairwise
 from typing import Annotated, Any
 
 import typer
 
 from orchestrix_core.aggregates._past import happened
-from orchestrix_core.cli._aggregates import Found, find_aggregate, states
+from orchestrix_core.cli._aggregates import Found, find_aggregate, import_application, states
 from orchestrix_core.cli._output import print_json, print_table, printable
 from orchestrix_core.cli._read import StreamArgument, open_store
 from orchestrix_core.cli._session import JsonOption, Session, run, session_of
@@ -59,7 +59,7 @@ def state(
     stored events are applied; nothing is written.
     """
     session = session_of(ctx)
-    events = _load(session, stream)
+    events = _load(session, stream, aggregate)
     if not events:
         _print_nothing(stream, json)
         return
@@ -86,7 +86,7 @@ def diff(
 ) -> None:
     """Print what changed in the state of an aggregate between two versions, and by which events."""
     session = session_of(ctx)
-    events = _load(session, stream)
+    events = _load(session, stream, aggregate)
     if not events:
         _print_nothing(stream, json)
         return
@@ -95,7 +95,7 @@ def diff(
         reason = f"version {last} comes before {first}: the earlier one stands first"
         raise typer.BadParameter(reason, param_hint="B")
     found = find_aggregate(session, stream, events, aggregate)
-    made = list(states(found, stream, events[:last]))[first:]
+    made = list(islice(states(found, stream, events[:last]), first, None))
     steps = [
         (version, events[version - 1], list(differences(before, after)))
         for version, (before, after) in enumerate(pairwise(made), first + 1)
@@ -108,9 +108,9 @@ def diff(
         _print(changes, events)
 
 
-def _load(session: Session, stream: str) -> list[Any]:
+def _load(session: Session, stream: str, aggregate: str | None) -> list[Any]:
     """Return the events of a stream, in their classes where the application has them."""
-    session.import_modules()
+    import_application(session, aggregate)
     return run(_loaded(session, stream))
 
 

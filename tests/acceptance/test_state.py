@@ -5,8 +5,11 @@ from __future__ import annotations
 import asyncio
 import importlib
 import json
+import os
+import subprocess
 import sys
 from decimal import Decimal
+from typing import NamedTuple
 
 import pytest
 
@@ -133,6 +136,12 @@ def look(orchestrix, shop):
     return lambda *arguments: orchestrix("--config", shop, *arguments)
 
 
+class Done(NamedTuple):
+    status: int
+    out: str
+    err: str
+
+
 def document(done):
     assert done.status == 0, done.err
     return json.loads(done.out)
@@ -252,6 +261,16 @@ class TestWhichAggregate:
         assert done.status == 2
         assert "orchestrix.toml: orchestrix.modules: no " in done.err
         assert "add the module that" in done.err
+
+    def test_without_the_modules_a_name_says_which(self, tmp_path, shop):
+        """In a process of its own: in this one the module is imported."""
+        done = subprocess.run(
+            [sys.executable, "-c", "from orchestrix_core.cli import main; main()", "state", "ORD-1",
+             "--json", "--aggregate", "state_shop:Order"],
+            cwd=shop.parent, capture_output=True, text=True, check=False,
+            env=os.environ | {"ORCHESTRIX__MODULES": ""},
+        )  # fmt: skip
+        assert document(Done(done.returncode, done.stdout, done.stderr))["version"] == 5
 
     def test_a_module_that_cannot_be_imported(self, orchestrix, tmp_path):
         (tmp_path / "orchestrix.toml").write_text(CONFIGURATION.replace("state_", "not_"))

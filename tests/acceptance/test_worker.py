@@ -275,7 +275,8 @@ class TestServing:
             status, kind, text = get(started["url"] + "/health")
             health = json.loads(text)
             assert (status, kind, health["status"]) == (200, "application/json", "ok")
-            (lag,) = [lag for lag in health["lags"] if lag["name"] == "Totals@1"]
+            lag, listener = health["lags"]
+            assert (lag["name"], listener["name"]) == ("Totals@1", "jobs.slow")
             assert (lag["position"], lag["behind"], lag["owner"]) == (1, 0, started["worker"])
             assert health["version"]
 

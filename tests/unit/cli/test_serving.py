@@ -81,7 +81,11 @@ class Store:
 
 
 def pages_of(store, *backends):
-    app = SimpleNamespace(_engine=SimpleNamespace(raw=store), _backends=backends)
+    async def following():
+        return {"mail"}
+
+    engine = SimpleNamespace(raw=store, _following=following)
+    app = SimpleNamespace(_engine=engine, _backends=backends)
     return Pages(app, asyncio.get_running_loop())
 
 
