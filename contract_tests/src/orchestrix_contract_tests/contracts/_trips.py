@@ -21,6 +21,7 @@ __all__ = [
     "Billed",
     "Book",
     "Desk",
+    "Free",
     "Late",
     "Left",
     "Lost",

@@ -1,0 +1,90 @@
+"""Sagas in real processes, killed at every point between an event and its position."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import signal
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from functools import partial
+from multiprocessing.process import BaseProcess
+
+from orchestrix_contract_tests import _saga_child
+from orchestrix_contract_tests._saga_child import POINTS
+from orchestrix_contract_tests.contracts._processes import children
+from orchestrix_contract_tests.contracts._shop import shop
+from orchestrix_contract_tests.contracts._store import StoreContract
+from orchestrix_contract_tests.contracts._trips import (
+    Desk,
+    Left,
+    Lost,
+    Spread,
+    ask,
+    instance,
+    ledger,
+    seat,
+    settled,
+)
+from orchestrix_contract_tests.contracts._workers import until
+from orchestrix_contract_tests.driver import Driver, Stores
+
+__all__ = ["SagaProcessContract"]
+
+DONE = ["+flight", "+hotel", "+seat 1", "+seat 2"]
+UNDONE = ["-seat 2", "-seat 1", "-hotel", "-flight"]
+
+
+class SagaProcessContract(
+    StoreContract, needs=("documents", "global_log", "async", "multi_process", "persistent")
+):
+    """Real processes, real signals."""
+
+    async def test_killed_at_any_point_everything_is_done_once(
+        self, store: Driver, stores: Stores
+    ) -> None:
+        """Sagas: processes share the work, each dies at another point; the rest is done once."""
+        with children(_saga_child.run, stores, len(POINTS)) as started:
+            for point, (_, pipe) in zip(POINTS, started, strict=True):
+                pipe.send((point, random.randint(1, 4)))
+            processes = [process for process, _ in started]
+            async with _load(store) as trips:
+                for process in processes:
+                    await until(partial(_is_dead, process))
+            assert {process.exitcode for process in processes} == {-signal.SIGKILL}
+        async with shop(store, Spread, Desk(), worker=True) as app:
+            await settled(app)
+        for number, trip in enumerate(trips):
+            status = "compensated" if number % 2 else "completed"
+            expected = [*DONE, *UNDONE] if number % 2 else [*DONE, "=all"]
+            assert (trip, await ledger(store, trip)) == (trip, expected)
+            assert (await instance(store, trip)).status == status
+
+
+@asynccontextmanager
+async def _load(store: Driver) -> AsyncIterator[list[str]]:
+    """Let trips begin and end beside the block; tell which ones."""
+    trips: list[str] = []
+    stopping = asyncio.Event()
+
+    async def load() -> None:
+        while not stopping.is_set():
+            trip = f"t{len(trips)}"
+            await ask(store, trip)
+            await seat(store, trip, 0)
+            await seat(store, trip, 1)
+            end = Lost(trip=trip) if len(trips) % 2 else Left(trip=trip)
+            await seat(store, trip, 2, end)
+            trips.append(trip)
+            await asyncio.sleep(0.05)
+
+    task = asyncio.create_task(load())
+    try:
+        yield trips
+    finally:
+        stopping.set()
+        await task
+
+
+async def _is_dead(process: BaseProcess) -> bool:
+    return not process.is_alive()
