@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import re
+import subprocess
+import sys
 from datetime import timedelta
 
 import pytest
@@ -72,3 +75,16 @@ async def test_the_time_to_pay_ends_though_nothing_ran() -> None:
             books.check()
             assert any(isinstance(event, PaymentFailed) for event in books.events)
             await check_views(app, books)
+
+
+@pytest.mark.usefixtures("configured")
+def test_the_demo_runs_again_and_again_and_shows_how_it_ended() -> None:
+    for _ in range(2):
+        command = [sys.executable, "-W", "error", "-m", "fulfilment", "demo"]
+        done = subprocess.run(
+            [*command, "--orders", "10", "--pay-within", "0.2"], capture_output=True, text=True
+        )
+        assert (done.returncode, done.stderr) == (0, "")
+        assert re.match(r"10 orders, \d+ events", done.stdout)
+        titles = ("What became of the orders", "Sales by day", "Products", "completed", "cancelled")
+        assert [title for title in titles if title not in done.stdout] == []

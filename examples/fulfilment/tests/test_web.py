@@ -11,7 +11,6 @@ import pytest
 import uvicorn
 
 from fulfilment.catalogue import PRICES
-from fulfilment.messages import ReceiveStock
 from fulfilment.web import web
 from orchestrix_core import Orchestrix
 
@@ -38,14 +37,14 @@ class _Server(uvicorn.Server):
 
 @pytest.fixture
 async def client(configured: object) -> AsyncIterator[httpx.AsyncClient]:
-    async with Orchestrix.from_config(worker=False) as app:
-        for sku in PRICES:
-            await app.send(ReceiveStock(sku=sku, pieces=5))
     server = _Server(uvicorn.Config(web, port=0, lifespan="on", ws="none", log_level="warning"))
     serving = asyncio.create_task(server.serve())
     waiting = asyncio.create_task(server.ready.wait())
     await asyncio.wait({serving, waiting}, return_when=asyncio.FIRST_COMPLETED)
     async with httpx.AsyncClient(base_url=server.url, trust_env=False) as client:
+        for sku in PRICES:
+            delivery = await client.post("/stock", json={"sku": sku, "pieces": 5})
+            assert delivery.status_code == 204, delivery.text
         yield client
     server.should_exit = True
     await serving

@@ -38,10 +38,11 @@ async def run_demo(console: Console, *, orders: int, seed: int, pay_within: floa
         begin = perf_counter()
         after = await log_of(app).head()
         await fill_shelves(app, max(1, round(_PIECES_PER_ORDER * orders)))
-        async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(see_it_through(app, everybody, after))
-            tasks.create_task(place_orders(app, everybody))
-        await app.caught_up()
+        with console.status(f"{orders} customers order, and some of them pay"):
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(see_it_through(app, everybody, after))
+                tasks.create_task(place_orders(app, everybody))
+            await app.caught_up()
         events = await log_of(app).head() - after
         console.print(f"{orders} orders, {events} events, {perf_counter() - begin:.1f} s")
         console.print(await _outcomes(app, everybody))

@@ -103,5 +103,6 @@ class Fulfilment(Saga, key="order_id"):
         self.schedule(ExpirePayment(order_id=self.key), after=self.state.pay_within)
 
     def _give_up(self, reason: str) -> None:
+        self.cancel(ExpirePayment)
         self.compensate()
         self.send(CancelOrder(order_id=self.key, reason=reason))

@@ -17,7 +17,7 @@ from fastapi import Depends, FastAPI, Header, HTTPException, Request
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel
 
-from fulfilment.messages import Line, PayOrder, PlaceOrder, RefusedError
+from fulfilment.messages import Line, PayOrder, PlaceOrder, ReceiveStock, RefusedError
 from fulfilment.saga import Fulfilment
 from fulfilment.views import OrderStatus, SalesReport
 from orchestrix_core import Orchestrix
@@ -50,6 +50,13 @@ class Money(BaseModel):
     """What a customer pays."""
 
     amount: Decimal
+
+
+class Delivery(BaseModel):
+    """What comes into the warehouse."""
+
+    sku: str
+    pieces: int
 
 
 async def _trace(traceparent: Annotated[str | None, Header()] = None) -> AsyncIterator[str]:
@@ -102,6 +109,12 @@ async def see_order(order_id: str, app: App) -> dict[str, Any]:
 async def pay_order(order_id: str, money: Money, app: App, trace_id: Trace) -> None:
     """Pay an order that has no card."""
     await app.send(PayOrder(order_id=order_id, amount=money.amount))
+
+
+@web.post("/stock", status_code=204)
+async def receive_stock(delivery: Delivery, app: App, trace_id: Trace) -> None:
+    """Receive pieces of a product."""
+    await app.send(ReceiveStock(sku=delivery.sku, pieces=delivery.pieces))
 
 
 @web.get("/report")
