@@ -18,6 +18,7 @@ from orchestrix_contract_tests.contracts._trips import (
     Seated,
     Trip,
     ask,
+    forget_position,
     instance,
     ledger,
     reactions,
@@ -151,6 +152,9 @@ class SagaCompensationContract(StoreContract, needs=("documents", "global_log", 
             await seat(store, "a", 3)
             await settled(app)
             assert await DeadLetters(store.store, LETTERS).list() == []
+        await forget_position(store)
+        async with shop(store, Refusing, Desk(), worker=True) as app:
+            await settled(app)
         done, undone = ["+flight", "+hotel", "+seat 1"], ["-seat 1", "-hotel", "-flight"]
         assert await ledger(store, "a") == done + undone
         last = (await reactions(store, "a"))[-1]
