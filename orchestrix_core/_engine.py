@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Coroutine
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import partial
 from types import ModuleType
 from typing import Any, Final, TypeVar
@@ -169,6 +169,16 @@ class Engine:
             msg = "the application is not running: send inside of `async with app:`"
             raise OrchestrixError(msg)
         return await self._in_flight.run(self.sending.send(command))
+
+    async def schedule(self, command: Command, at: datetime | None, after: timedelta | None) -> str:
+        """Send a command later."""
+        self.require("schedule", DOCUMENTS)
+        return await self.timers.schedule(command, at, after)
+
+    async def cancel(self, timer_id: str) -> bool:
+        """Drop a command that was to be sent later."""
+        self.require("cancel", DOCUMENTS)
+        return await self.timers.cancel(timer_id)
 
     async def caught_up(self, after: int | None, timeout: float) -> None:  # noqa: ASYNC109
         """Wait until what is registered has handled the log; see `Orchestrix.caught_up`."""

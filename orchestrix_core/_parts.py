@@ -7,9 +7,9 @@ from collections.abc import Callable, Collection, Iterator
 from types import ModuleType
 from typing import Any
 
-from orchestrix_core.components import Component, Listener
 from orchestrix_core._projecting import Projecting
 from orchestrix_core.commands import CommandHandler, Sending
+from orchestrix_core.components import Component, Listener
 from orchestrix_core.handlers import handled, heard
 from orchestrix_core.instrumentation import Instrumentation
 from orchestrix_core.projections import Projection, projection_of

@@ -299,11 +299,11 @@ class Orchestrix:
         with a handler of the command, and a worker, sends it. Returns the id by which it can be
         cancelled, that of the command; scheduled again, it gets the new time.
         """
-        return await self._engine.timers.schedule(command, at, after)
+        return await self._engine.schedule(command, at, after)
 
     async def cancel(self, timer_id: str) -> bool:
         """Drop a scheduled command; return whether it was there still."""
-        return await self._engine.timers.cancel(timer_id)
+        return await self._engine.cancel(timer_id)
 
     async def caught_up(
         self,

@@ -8,8 +8,10 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Any
 
 from orchestrix_core._collecting import Append
+from orchestrix_core._watching import about
 from orchestrix_core.documents import Transaction
 from orchestrix_core.handlers import heard, name_of, stored_names, takes_application
+from orchestrix_core.messages import Event
 from orchestrix_core.records import RecordedEvent, StreamWrite
 from orchestrix_core.stores import DOCUMENTS, GLOBAL_LOG
 from orchestrix_core.subscriptions import RetryPolicy, Subscription, Worker
@@ -86,9 +88,13 @@ class Listener(Component):
     async def _handle(self, record: RecordedEvent, _: Transaction | None) -> None:
         event = record.event
         if isinstance(event, self._types):  # an event of unknown class has but the name
-            result = self._function(event, self._app) if self._takes_app else self._function(event)
-            if inspect.isawaitable(result):
-                await result
+            with self._app.instrumentation.operation("publish", about(event)):
+                await self._call(event)
+
+    async def _call(self, event: Event) -> None:
+        result = self._function(event, self._app) if self._takes_app else self._function(event)
+        if inspect.isawaitable(result):
+            await result
 
 
 _OPTIONS = {

@@ -89,7 +89,17 @@ def test_every_contract_test_names_its_promise(name: str) -> None:
     tests = inspect.getmembers(contract, lambda member: inspect.isfunction(member))
     docs = {test: (function.__doc__ or "") for test, function in tests if test.startswith("test")}
     assert docs
-    starts = ("Promise", "Documents: ", "Workers: ", "Section", "Reference", "`")
+    starts = (
+        "Promise",
+        "Commands: ",
+        "Events: ",
+        "Timers: ",
+        "Documents: ",
+        "Workers: ",
+        "Section",
+        "Reference",
+        "`",
+    )
     assert [test for test, doc in docs.items() if not doc.startswith(starts)] == []
 
 

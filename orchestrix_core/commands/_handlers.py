@@ -95,4 +95,4 @@ class Routes:
 
     def _near(self, name: str) -> tuple[str, ...]:
         names = sorted({kind.__name__ for kind in self._named})
-        return tuple(difflib.get_close_matches(name, names, n=3, cutoff=0.5))
+        return tuple(difflib.get_close_matches(name, names, n=3, cutoff=0.6))

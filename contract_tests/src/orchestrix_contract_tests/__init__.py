@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from orchestrix_contract_tests.contracts import (
+        ApplicationContract,
         AsyncMessageBusContract,
         CompleteStoreContract,
         DocumentsContract,
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     )
 
 __all__ = [
+    "ApplicationContract",
     "AsyncMessageBusContract",
     "CompleteStoreContract",
     "DocumentsContract",

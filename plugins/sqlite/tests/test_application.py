@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from orchestrix.infrastructure.sqlite import plugin
-from orchestrix_contract_tests.contracts.application import ApplicationContract
+from orchestrix_contract_tests import ApplicationContract
 
 (ASYNC,) = (
     subject

@@ -1,5 +1,6 @@
 """The contracts, one module for each group of promises."""
 
+from orchestrix_contract_tests.contracts.application import ApplicationContract
 from orchestrix_contract_tests.contracts.async_bus import AsyncMessageBusContract
 from orchestrix_contract_tests.contracts.bus import MessageBusContract
 from orchestrix_contract_tests.contracts.complete_store import CompleteStoreContract
@@ -18,6 +19,7 @@ from orchestrix_contract_tests.contracts.tracing import TracingContract
 from orchestrix_contract_tests.contracts.workers import WorkerContract
 
 __all__ = [
+    "ApplicationContract",
     "AsyncMessageBusContract",
     "CompleteStoreContract",
     "DocumentsContract",

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
 
 from orchestrix_contract_tests.contracts._shop import (
+    Kept,
     Move,
     OutOfStock,
     Receipt,
@@ -15,6 +18,7 @@ from orchestrix_contract_tests.contracts._shop import (
     Reserved,
     Shop,
     Stock,
+    others,
     shop,
 )
 from orchestrix_contract_tests.contracts._store import StoreContract
@@ -24,6 +28,7 @@ from orchestrix_core import (
     ConcurrencyError,
     Orchestrix,
     Snapshot,
+    StorageError,
     StreamWrite,
     handles,
 )
@@ -90,8 +95,13 @@ class ApplicationCommandContract(StoreContract, needs=("documents", "global_log"
     async def test_two_at_once_in_one_process(self, store: Driver) -> None:
         """Commands: sent by two tasks at once, one is handled and both get its result."""
         handlers, command = Shop(), Reserve(item="pen")
+        handlers.pause = asyncio.Event()
         async with shop(store, handlers) as app:
-            results = await asyncio.gather(*(app.send(command) for _ in range(5)))
+            sending = [asyncio.create_task(app.send(command)) for _ in range(5)]
+            await bounded(handlers.entered.wait(), "a handler")
+            await others()
+            handlers.pause.set()
+            results = await bounded(asyncio.gather(*sending), "send")
         assert results == [Receipt("pen", 9)] * 5
         assert handlers.runs == 1
         assert len(await store.load("pen")) == 1
@@ -102,7 +112,7 @@ class ApplicationCommandContract(StoreContract, needs=("documents", "global_log"
         command, shops = Reserve(item="pen"), [Shop(), Shop()]
         async with shop(first, shops[0]) as one, shop(second, shops[1]) as other:
             for each in shops:
-                each.pause = asyncio.Event()
+                each.pause, each.blind = asyncio.Event(), True
             sending = [asyncio.create_task(app.send(command)) for app in (one, other)]
             for each in shops:  # both have looked, and found nothing; both have decided
                 await bounded(each.entered.wait(), "a handler")
@@ -160,6 +170,21 @@ class ApplicationCommandContract(StoreContract, needs=("documents", "global_log"
             handlers.expected = 1
             await app.send(Both())
         assert [len(await store.load(name)) for name in "ab"] == [1, 2]
+
+    async def test_commit_that_fails_leaves_nothing(self, store: Driver) -> None:
+        """Commands: when the result cannot be stored, the events are not either."""
+        async with shop(store, wrap=_Refusing) as app:
+            with pytest.raises(StorageError):
+                await app.send(Reserve(item="pen"))
+        assert await store.head() == 0
+        assert await store.find_documents(COMMANDS) == []
+
+    async def test_commit_in_doubt_is_looked_up(self, store: Driver) -> None:
+        """Commands: when the answer to a commit is lost, what it did is found out."""
+        handlers = Shop()
+        async with shop(store, handlers, wrap=_Forgetful) as app:
+            assert await app.send(Reserve(item="pen")) == Receipt("pen", 9)
+        assert handlers.runs == len(await store.load("pen")) == 1
 
     async def test_conflict_runs_the_handler_again(self, store: Driver) -> None:
         """Commands: when another was faster the handler decides anew, and appends once."""
@@ -287,6 +312,40 @@ class ApplicationCommandContract(StoreContract, needs=("documents", "global_log"
                 world.advance(days=2)
                 assert await purge(store.store) == 1
         assert [found.key for found in await store.find_documents(COMMANDS)] == [new.id]
+
+
+class _Refusing(Kept):
+    """A store that keeps no results."""
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[Any]:
+        async with self.opened.transaction() as transaction:
+            yield _WithoutResults(transaction)
+
+
+class _WithoutResults:
+    def __init__(self, transaction: Any) -> None:
+        self._transaction = transaction
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._transaction, name)
+
+    async def put(self, collection: str, *args: Any, **kwargs: Any) -> int:
+        if collection == COMMANDS:
+            msg = "no room"
+            raise StorageError(msg)
+        return int(await self._transaction.put(collection, *args, **kwargs))
+
+
+class _Forgetful(Kept):
+    """A store that commits, and does not say so."""
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[Any]:
+        async with self.opened.transaction() as transaction:
+            yield transaction
+        msg = "the answer to a commit is lost"
+        raise StorageError(msg)
 
 
 class _Late(Shop):

@@ -215,7 +215,7 @@ class ApplicationEventContract(StoreContract, needs=("documents", "global_log", 
             sending = asyncio.create_task(app.send(Reserve(item="pen")))
             await bounded(handlers.entered.wait(), "a handler")
         with pytest.raises(OrchestrixError, match="nothing of it is stored"):
-            await sending
+            await bounded(sending, "send")
         assert await store.load("pen") == []
 
 

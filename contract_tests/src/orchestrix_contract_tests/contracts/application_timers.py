@@ -8,10 +8,17 @@ from typing import Any
 
 import pytest
 
-from orchestrix_contract_tests.contracts._shop import OutOfStock, Reserve, Reserved, Shop, shop
+from orchestrix_contract_tests.contracts._shop import (
+    OutOfStock,
+    Reserve,
+    Reserved,
+    Shop,
+    others,
+    shop,
+)
 from orchestrix_contract_tests.contracts._store import StoreContract
 from orchestrix_contract_tests.contracts._workers import until
-from orchestrix_contract_tests.driver import Driver, Stores
+from orchestrix_contract_tests.driver import Driver, Stores, bounded
 from orchestrix_core import Command, Orchestrix, handles
 from orchestrix_core.testing import frozen
 from orchestrix_core.timers import TIMERS
@@ -83,12 +90,18 @@ class ApplicationTimerContract(StoreContract, needs=("documents", "global_log", 
         """Timers: two processes that find the same timer handle its command once."""
         one, other = await stores.rivals(store, 2)
         first, second = Shop(), Shop()
+        first.entered = second.entered = asyncio.Event()
+        first.pause = second.pause = asyncio.Event()
         with frozen() as world:
             async with shop(one, first) as left, shop(other, second) as right:
                 for n in range(5):
                     await left.schedule(Reserve(item=f"item-{n}"), after=MINUTE)
                 world.advance(minutes=1)
-                await asyncio.gather(fire(left), fire(right))
+                firing = [asyncio.create_task(fire(app)) for app in (left, right)]
+                await bounded(first.entered.wait(), "a handler")
+                await others()
+                first.pause.set()
+                await bounded(asyncio.gather(*firing), "firing")
         assert first.runs + second.runs == len(await store.read_log()) == 5
 
     async def test_timer_of_a_process_that_died_fires_again(self, store: Driver) -> None:
