@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
+from datetime import timedelta
 from decimal import Decimal
 from typing import Any, assert_type
 
@@ -45,6 +46,7 @@ from orchestrix_core import (
     ProjectionReader,
     RecordedEvent,
     Repository,
+    Saga,
     Serializer,
     Snapshot,
     SQLView,
@@ -56,7 +58,15 @@ from orchestrix_core import (
     upcaster,
     when,
 )
-from orchestrix_core.testing import Decision, Frozen, Given, GivenProjection, given
+from orchestrix_core.testing import (
+    Decision,
+    Frozen,
+    Given,
+    GivenProjection,
+    GivenSaga,
+    SagaDecision,
+    given,
+)
 from orchestrix_core.testing import frozen as frozen_world
 
 
@@ -263,6 +273,47 @@ async def decider(store: AsyncEventStore, sync: EventStore) -> None:
 
 def wrong_deciders() -> None:
     Decider(1, decide, evolve)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+
+
+class Late(Event):
+    order_id: str
+
+
+class Fulfilment(Saga, key="order_id", partitions=2, start="beginning"):
+    state: Open = Open()
+
+    @on(Bare, starts=True)
+    def placed(self, event: Bare) -> None:
+        self.state = Open(event.total)
+        assert_type(self.key, str)
+        self.send(Place(order_id=self.key), undo=Place(order_id=event.order_id))
+        self.schedule(Late(order_id=self.key), after=timedelta(minutes=5))
+        assert_type(self.cancel(Late), bool)
+        self.send(event)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+
+    @on(Late, timeout=True)
+    async def late(self, event: Late) -> None:
+        self.compensate(end=False)
+        self.complete()
+
+    def on_failure(self, command: Command, error: Exception) -> None:
+        self.compensate()
+
+
+class Never(Saga, start="later"):  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType, reportGeneralTypeIssues]
+    pass
+
+
+def sagas(app: Orchestrix) -> None:
+    app.register(Fulfilment)
+    begun = given(Fulfilment, Bare(order_id="1"))
+    assert_type(begun, GivenSaga)
+    decision = begun.when(Late(order_id="1"))
+    assert_type(decision, SagaDecision)
+    assert_type(decision.sends, list[Command])
+    assert_type(decision.then_sends(Place(order_id="1")).then_completes(), SagaDecision)
+    decision.then_schedules(Late(order_id="1"), after=timedelta(minutes=5)).then_cancels(Late)
+    decision.then_sends(Bare(order_id="1"))  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
 
 
 def helpers_for_tests() -> None:

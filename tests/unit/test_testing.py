@@ -235,7 +235,9 @@ def test_a_state_that_cannot_be_compared_is_left_alone():
 
 
 def test_misuse_is_refused():
-    with pytest.raises(TypeError, match="subject must be an aggregate class, a decider, a projection or"):
+    with pytest.raises(
+        TypeError, match="subject must be an aggregate class, a decider, a projection or"
+    ):
         given(PLACED)
     with pytest.raises(TypeError, match="events must be events, not 1"):
         given(Order, 1)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from orchestrix.infrastructure.memory.plugin import orchestrix_contract_subjects
-from orchestrix_contract_tests.contracts.sagas import SagaContract
+from orchestrix_contract_tests import SagaContract
 
 SUBJECTS = {(subject.kind, subject.name): subject for subject in orchestrix_contract_subjects()}
 

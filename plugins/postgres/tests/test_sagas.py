@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from orchestrix.infrastructure.postgres.plugin import contract_subject
-from orchestrix_contract_tests.contracts.sagas import SagaContract
+from orchestrix_contract_tests import SagaContract
 
 
 class TestSagas(SagaContract):

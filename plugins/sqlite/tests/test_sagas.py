@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from orchestrix.infrastructure.sqlite import plugin
-from orchestrix_contract_tests.contracts.sagas import SagaContract
+from orchestrix_contract_tests import SagaContract
 
 (ASYNC,) = (
     subject

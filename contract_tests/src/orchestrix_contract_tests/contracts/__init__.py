@@ -12,6 +12,7 @@ from orchestrix_contract_tests.contracts.lifecycle import LifecycleContract
 from orchestrix_contract_tests.contracts.metrics import MetricsContract
 from orchestrix_contract_tests.contracts.persistence import PersistenceContract
 from orchestrix_contract_tests.contracts.projections import ProjectionContract
+from orchestrix_contract_tests.contracts.sagas import SagaContract
 from orchestrix_contract_tests.contracts.serializer import SerializerContract
 from orchestrix_contract_tests.contracts.snapshots import SnapshotContract
 from orchestrix_contract_tests.contracts.state_machine import EventStoreStateMachine
@@ -32,6 +33,7 @@ __all__ = [
     "MetricsContract",
     "PersistenceContract",
     "ProjectionContract",
+    "SagaContract",
     "SerializerContract",
     "SnapshotContract",
     "TracingContract",
