@@ -173,6 +173,7 @@ class _Rebuild:
             try:
                 await switch.attempt(self._check)
             except NotYet:
+                _log.debug("%s cannot be put in place yet", self._generation.full_name)
                 await asyncio.sleep(_LOOK / 5)
             except RebuildError:
                 raise

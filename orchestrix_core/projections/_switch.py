@@ -77,9 +77,11 @@ class Switch:
         await check()
         records = await self._missing(seen, head)
         async with self._store.transaction() as transaction:
-            pointer = await self._hold(transaction, head)
-            if self._projection.inline:
-                records += await self._read_in_time(head)
+            pointer, reached = await self._hold(transaction)
+            if self._projection.inline or reached > head:
+                more = await self._read_in_time(head)
+                head = max(head, reached, *(record.position for record in more))
+                records += more
             await self._catch_up(transaction, records, asides)
             await self._advance(transaction, seen, head)
             await self._point(transaction, pointer)
@@ -102,29 +104,28 @@ class Switch:
         return records
 
     async def _read_in_time(self, after: int) -> list[RecordedEvent]:
-        """Read beside the open transaction: nobody else can append, and all wait for this one."""
+        """Read beside the open transaction, for which others wait."""
         try:
             async with asyncio.timeout(_READ):
                 return await self._read(after)
         except TimeoutError as error:
             msg = (
-                f"the log could not be read within {_READ:.0f} s while appends had to wait: give "
+                f"the log could not be read within {_READ:.0f} s beside an open transaction: give "
                 "the store one more connection, or rebuild in a process that does nothing else"
             )
             raise StorageError(msg) from error
 
-    async def _hold(self, transaction: Transaction, head: int) -> Pointer:
-        """Keep the live generation where it is, and the pointer as it is."""
+    async def _hold(self, transaction: Transaction) -> tuple[Pointer, int]:
+        """Keep the live generation where it is, and the pointer as it is; return both."""
         if self._projection.inline:
             await transaction.append([])
         pointer = await locked_pointer(transaction, self._projection.name)
         if pointer.building != self._generation:
             raise NotYet
-        if not self._projection.inline and pointer.live is not None:
-            live = await self._checkpoints(transaction.get, pointer.live)
-            if any(found.body["position"] > head for found in live):
-                raise NotYet
-        return pointer
+        if self._projection.inline or pointer.live is None:
+            return pointer, 0
+        live = await self._checkpoints(transaction.get, pointer.live)
+        return pointer, max((found.body["position"] for found in live), default=0)
 
     async def _checkpoints(self, get: Any, generation: Generation) -> list[Document]:
         """Return the checkpoints that are there: none where it never ran."""
