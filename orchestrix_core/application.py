@@ -7,7 +7,7 @@ from contextlib import AsyncExitStack
 from datetime import datetime, timedelta
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self, TypeVar, overload
+from typing import Any, Self, TypeVar, cast, overload
 
 from orchestrix_core._backends import create, event_store, message_bus, observers, opened, require
 from orchestrix_core._engine import Engine
@@ -26,7 +26,7 @@ from orchestrix_core.plugins import PluginRegistry
 from orchestrix_core.projections import Projection, ProjectionReader
 from orchestrix_core.registry import default_registry
 from orchestrix_core.serialization import JSONSerializer, Serializer
-from orchestrix_core.stores import AsyncEventStore
+from orchestrix_core.stores import GLOBAL_LOG, AsyncEventLog, AsyncEventStore
 
 __all__ = ["Orchestrix"]
 
@@ -255,6 +255,12 @@ class Orchestrix:
         For a process that does nothing else: `async with app: await app.serve()`.
         """
         await self._engine.unless_it_fails(signalled())
+
+    @property
+    def log(self) -> AsyncEventLog:
+        """The events of all streams, in commit order; `MissingCapabilityError` if there is none."""
+        self._engine.require("log", GLOBAL_LOG)
+        return cast("AsyncEventLog", self.store)
 
     @property
     def bus(self) -> AsyncMessageBus:

@@ -132,6 +132,8 @@ class TestRegistration:
             with pytest.raises(NoHandlerError, match="one for PlaceOrder") as caught:
                 await app.send(type("PlaceOrders", (Command,), {}, registry=REGISTRY)())
             assert caught.value.near == ("PlaceOrder",)
+            with pytest.raises(NoHandlerError, match=r"one for .*test_runtime\.PlaceOrder\)"):
+                await app.send(type("PlaceOrder", (Command,), {}, registry=MessageRegistry())())
             with pytest.raises(NoHandlerError, match=r"of Refund is registered: mark"):
                 await app.send(type("Refund", (Command,), {}, registry=REGISTRY)())
 
@@ -249,6 +251,8 @@ class TestNeeds:
         async with make(store=self.Simple(), bus=InMemoryAsyncMessageBus(), worker=True) as app:
             await app.store.save("a", [OrderPlaced()])
             app.bus.subscribe(OrderPlaced, listen)
+            with pytest.raises(MissingCapabilityError, match="log"):
+                await app.log.head()
             with pytest.raises(MissingCapabilityError, match="caught_up"):
                 await app.caught_up()
             with pytest.raises(MissingCapabilityError, match="schedule"):
