@@ -14,7 +14,7 @@ from random import Random, randrange
 import pytest
 
 from fulfilment.messages import PaymentFailed
-from fulfilment.story import customers, fill_shelves, log_of, place_orders, see_it_through
+from fulfilment.story import customers, fill_shelves, place_orders, see_it_through
 from fulfilment.views import OrderStatus, SalesReport
 from orchestrix_core import Orchestrix
 from orchestrix_core.subscriptions import lags
@@ -70,7 +70,7 @@ def workers(configured: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Worke
 async def kill_now_and_then(app: Orchestrix, workers: Workers, chance: Random) -> None:
     """Kill one whenever the log has grown by some number of events."""
     left, goal = KILLS, 10
-    async for record in log_of(app).subscribe():
+    async for record in app.log.subscribe():
         if record.position >= goal:
             workers.replace_one(chance.randrange(2))
             left, goal = left - 1, record.position + chance.randint(10, 50)

@@ -18,7 +18,6 @@ from fulfilment.story import (
     Customer,
     customers,
     fill_shelves,
-    log_of,
     place_orders,
     see_it_through,
 )
@@ -36,14 +35,14 @@ async def run_demo(console: Console, *, orders: int, seed: int, pay_within: floa
     everybody = customers(orders, seed=seed, pay_within=timedelta(seconds=pay_within))
     async with Orchestrix.from_config() as app:
         begin = perf_counter()
-        after = await log_of(app).head()
+        after = await app.log.head()
         await fill_shelves(app, max(1, round(_PIECES_PER_ORDER * orders)))
         with console.status(f"{orders} customers order, and some of them pay"):
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(see_it_through(app, everybody, after))
                 tasks.create_task(place_orders(app, everybody))
             await app.caught_up()
-        events = await log_of(app).head() - after
+        events = await app.log.head() - after
         console.print(f"{orders} orders, {events} events, {perf_counter() - begin:.1f} s")
         console.print(await _outcomes(app, everybody))
         console.print(await _days(app), await _products(app))

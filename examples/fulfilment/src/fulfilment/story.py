@@ -23,9 +23,9 @@ from fulfilment.messages import (
     PlaceOrder,
     ReceiveStock,
 )
-from orchestrix_core import AsyncEventLog, Orchestrix
+from orchestrix_core import Orchestrix
 
-__all__ = ["Customer", "customers", "fill_shelves", "log_of", "place_orders", "see_it_through"]
+__all__ = ["Customer", "customers", "fill_shelves", "place_orders", "see_it_through"]
 
 
 @attrs.frozen
@@ -85,7 +85,7 @@ async def see_it_through(app: Orchestrix, everybody: Sequence[Customer], after: 
     `after` is the position of the log from which on they look.
     """
     waiting = {customer.order.order_id: customer for customer in everybody}
-    async for record in log_of(app).subscribe(after):
+    async for record in app.log.subscribe(after):
         match record.event:
             case PaymentRequested(order_id=order_id, card=None, amount=amount):
                 if order_id in waiting and waiting[order_id].pays:
@@ -96,9 +96,3 @@ async def see_it_through(app: Orchestrix, everybody: Sequence[Customer], after: 
                 pass
         if not waiting:
             break
-
-
-def log_of(app: Orchestrix) -> AsyncEventLog:
-    """Return the log of the application's store, which the capability `global_log` promises."""
-    assert isinstance(app.store, AsyncEventLog)
-    return app.store
