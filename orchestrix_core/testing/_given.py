@@ -9,6 +9,7 @@ from orchestrix_core.aggregates import AggregateRoot, Decided, Decider
 from orchestrix_core.messages import Event
 from orchestrix_core.projections import Projection, projection_of
 from orchestrix_core.sagas import Saga, saga_of
+from orchestrix_core.serialization import JSONSerializer, Serializer
 from orchestrix_core.testing._decisions import Given, watched
 from orchestrix_core.testing._sagas import GivenSaga
 from orchestrix_core.testing._views import GivenProjection
@@ -32,8 +33,12 @@ def given(
     subject: Projection | type[Projection], /, *events: Event, id: str = "test"
 ) -> GivenProjection: ...
 @overload
-def given(subject: Saga | type[Saga], /, *events: Event) -> GivenSaga: ...
-def given(subject: Any, /, *events: Event, id: str = "test") -> Any:
+def given(
+    subject: Saga | type[Saga], /, *events: Event, serializer: Serializer | None = None
+) -> GivenSaga: ...
+def given(
+    subject: Any, /, *events: Event, id: str = "test", serializer: Serializer | None = None
+) -> Any:
     """
     Begin a test of an aggregate class, a decider, a projection or a saga, after `events`.
 
@@ -45,6 +50,7 @@ def given(subject: Any, /, *events: Event, id: str = "test") -> Any:
     ```
 
     `id` is that of the aggregate; of a projection, the stream of the events; a saga has none.
+    `serializer` is that of the application, where commands of a saga hold types that it was taught.
     """
     for event in events:
         if not isinstance(event, Event):
@@ -58,7 +64,7 @@ def given(subject: Any, /, *events: Event, id: str = "test") -> Any:
     if isinstance(subject, Projection) or _is_a(subject, Projection):
         return GivenProjection(projection_of(subject), events, id)
     if isinstance(subject, Saga) or _is_a(subject, Saga):
-        return GivenSaga(saga_of(subject), events)
+        return GivenSaga(saga_of(subject), events, serializer or JSONSerializer())
     msg = f"subject must be an aggregate class, a decider, a projection or a saga, not {subject!r}"
     raise TypeError(msg)
 

@@ -14,7 +14,7 @@ import attrs
 from orchestrix_core.context import handling
 from orchestrix_core.messages import Command, Event, Message
 from orchestrix_core.sagas import CommandsSent, Instance, Reacted, Reaction, Reactor, Saga, Timing
-from orchestrix_core.serialization import JSONSerializer
+from orchestrix_core.serialization import Serializer
 from orchestrix_core.testing._decisions import fail_with
 from orchestrix_core.testing._differences import (
     INHERITED,
@@ -31,8 +31,8 @@ T = TypeVar("T")
 class GivenSaga:
     """Instances of a saga with a past, which hear of something more."""
 
-    def __init__(self, saga: Saga, events: Sequence[Event]) -> None:
-        self._reactor = Reactor(saga, JSONSerializer())
+    def __init__(self, saga: Saga, events: Sequence[Event], serializer: Serializer) -> None:
+        self._reactor = Reactor(saga, serializer)
         self._hearers = saga.hearers
         self._name = type(saga).__name__
         self._instances: dict[str, Instance] = {}

@@ -241,6 +241,35 @@ def test_an_instance_with_settings_can_be_given():
     given(Patient(MINUTES)).when(PLACED).then_schedules(Remind(order="1"), after=MINUTES)
 
 
+class Weight:
+    def __init__(self, grams):
+        self.grams = grams
+
+    def __eq__(self, other):
+        return self.grams == other.grams
+
+    def __hash__(self):
+        return hash(self.grams)
+
+
+class Weigh(Command, type="test.saga.weigh"):
+    weight: Weight
+
+
+def test_the_serializer_of_the_application_can_be_given():
+    serializer = JSONSerializer()
+    serializer.register_hooks(Weight, unstructure=lambda one: one.grams, structure=Weight)
+
+    class Weighing(Saga, key="order"):
+        @on(Placed, starts=True)
+        def placed(self, event):
+            self.send(Weigh(weight=Weight(5)))
+
+    given(Weighing, serializer=serializer).when(PLACED).then_sends(Weigh(weight=Weight(5)))
+    with pytest.raises(SerializationError, match="weight"):
+        given(Weighing).when(PLACED)
+
+
 # --- what assertions show
 
 

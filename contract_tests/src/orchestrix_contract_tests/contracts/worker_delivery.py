@@ -46,6 +46,31 @@ class WorkerDeliveryContract(StoreContract, needs=("documents", "global_log", "a
             await all_done(store, subscription)
         assert await mistakes(store) == []
 
+    async def test_groups_are_in_order_over_their_streams(
+        self, store: Driver, stores: Stores
+    ) -> None:
+        """Workers: events of one group are in one partition, in the order of the log."""
+        seen: dict[str, list[int]] = {}
+
+        def group(record: RecordedEvent) -> str:
+            return record.aggregate_id[0]
+
+        async def handle(record: RecordedEvent, _: Transaction | None) -> None:
+            await asyncio.sleep(0)
+            seen.setdefault(group(record), []).append(record.position)
+
+        await fill(store, [f"{letter}-{number}" for number in range(5) for letter in "abc"])
+        subscription = counting(handle=handle, partitions=4, group=group, transactional=False)
+        workers = [
+            Worker(each.store, [subscription], lease=0.3) for each in await stores.rivals(store, 2)
+        ]
+        async with running(*workers):
+            await all_done(store, subscription)
+        expected: dict[str, list[int]] = {}
+        for record in await store.read_log():
+            expected.setdefault(group(record), []).append(record.position)
+        assert seen == expected
+
     @pytest.mark.parametrize("partitions", [1, 2])
     async def test_long_log_comes_in_batches_of_the_size_asked_for(
         self, store: Driver, partitions: int
