@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from datetime import timedelta
+from itertools import count
 from pathlib import Path
 from random import Random, randrange
 
@@ -26,37 +27,54 @@ MANY = 25
 KILLS = 5
 
 
+class Worker:
+    """A process that runs `orchestrix run`; `log` is the file with what it says."""
+
+    def __init__(self, log: Path) -> None:
+        self.log = log
+        command = [str(ORCHESTRIX), "run", "--json"]
+        with log.open("wb") as file:
+            self._process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=file)
+
+    def end(self, number: signal.Signals) -> int:
+        """Send a signal; return the status with which it ends."""
+        self._process.send_signal(number)
+        with self._process as ended:
+            return ended.wait(timeout=30)
+
+    def wait_until_it_runs(self) -> None:
+        """Wait for the line in which it tells who it is."""
+        assert self._process.stdout is not None
+        assert self._process.stdout.readline().startswith(b"{"), self.log.read_text()
+
+
 class Workers:
-    """Processes that run `orchestrix run`; one that is killed is replaced."""
+    """Several of them; one that is killed is replaced."""
 
     def __init__(self, directory: Path) -> None:
-        self._log = directory / "workers.log"
-        self._running: list[subprocess.Popen[bytes]] = []
+        self._directory = directory
+        self._numbers = count(1)
+        self._running: list[Worker] = []
 
     def start(self) -> None:
-        with self._log.open("ab") as log:
-            command = [str(ORCHESTRIX), "run"]
-            self._running.append(subprocess.Popen(command, stdout=log, stderr=log))
+        self._running.append(Worker(self._directory / f"worker-{next(self._numbers)}.log"))
 
     def replace_one(self, number: int) -> None:
         killed = self._running.pop(number % len(self._running))
-        killed.kill()
-        assert killed.wait() == -signal.SIGKILL, self.said()
+        assert killed.end(signal.SIGKILL) == -signal.SIGKILL, killed.log.read_text()
         self.start()
 
-    def stop(self) -> list[int]:
-        """End them as an operator does; return their statuses."""
-        for process in self._running:
-            process.terminate()
-        return [process.wait(timeout=30) for process in self._running]
-
-    def said(self) -> str:
-        return self._log.read_text()
+    def stop(self) -> None:
+        """End all as an operator does; they end well."""
+        for worker in self._running:
+            worker.wait_until_it_runs()  # before that, it does not know of SIGTERM
+        while self._running:
+            worker = self._running.pop()
+            assert worker.end(signal.SIGTERM) == 0, worker.log.read_text()
 
     def close(self) -> None:
-        for process in self._running:
-            process.kill()
-            process.wait()
+        for worker in self._running:
+            worker.end(signal.SIGKILL)
 
 
 @pytest.fixture
@@ -99,4 +117,4 @@ async def test_whoever_is_killed_all_orders_end_and_none_is_charged_twice(worker
         assert found == books.outcomes(), f"{seed=}"
         assert await app.view(SalesReport).find() == books.report(), f"{seed=}"
         assert [lag for lag in await lags(app.store) if lag.dead_letters] == []
-        assert workers.stop() == [0, 0], workers.said()
+        workers.stop()
