@@ -89,10 +89,14 @@ class Routes:
         if found is None:
             found = next((self._named[base] for base in kind.__mro__ if base in self._named), None)
             if found is None:
-                raise NoHandlerError(kind.__name__, self._near(kind.__name__))
+                raise NoHandlerError(kind.__name__, self._near(kind))
             self._found[kind] = found
         return found
 
-    def _near(self, name: str) -> tuple[str, ...]:
-        names = sorted({kind.__name__ for kind in self._named})
-        return tuple(difflib.get_close_matches(name, names, n=3, cutoff=0.6))
+    def _near(self, kind: type[Command]) -> tuple[str, ...]:
+        """Return the names most like that of a class; of the same name, with their modules."""
+        same = [one for one in self._named if one.__name__ == kind.__name__]
+        if same:  # a module that was run as a script and imported, as a rule
+            return tuple(f"{one.__module__}.{one.__qualname__}" for one in same)
+        names = sorted({one.__name__ for one in self._named})
+        return tuple(difflib.get_close_matches(kind.__name__, names, n=3, cutoff=0.6))
