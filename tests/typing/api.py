@@ -46,6 +46,7 @@ from orchestrix_core import (
     ProjectionReader,
     RecordedEvent,
     Repository,
+    RetryPolicy,
     Saga,
     Serializer,
     Snapshot,
@@ -53,11 +54,14 @@ from orchestrix_core import (
     StreamWrite,
     SyncRepository,
     View,
+    handles,
     on,
     rebuild,
     upcaster,
     when,
 )
+from orchestrix_core.asgi import lifespan
+from orchestrix_core.commands import Next
 from orchestrix_core.testing import (
     Decision,
     Frozen,
@@ -314,6 +318,50 @@ def sagas(app: Orchestrix) -> None:
     assert_type(decision.then_sends(Place(order_id="1")).then_completes(), SagaDecision)
     decision.then_schedules(Late(order_id="1"), after=timedelta(minutes=5)).then_cancels(Late)
     decision.then_sends(Bare(order_id="1"))  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+
+
+class Withdraw(Command):
+    reason: str
+
+
+@handles(Place)
+async def handle_place(command: Place, app: Orchestrix) -> str:
+    await app.store.save("ORD-1", [Bare(order_id="ORD-1")], 0)
+    return await app.schedule(Withdraw(reason="late"), after=timedelta(days=1))
+
+
+@handles(Withdraw, idempotent=False)
+def handle_close(command: Withdraw) -> None:
+    pass
+
+
+@on(Bare, Named, name="hearing", retry=RetryPolicy(attempts=3))
+async def hear(event: Bare | Named) -> None:
+    pass
+
+
+async def runtime(orchestrix: Orchestrix) -> None:
+    orchestrix.register(handle_place, handle_close, hear)
+
+    @orchestrix.middleware
+    async def log(command: Command, call_next: Next) -> Any:
+        return await call_next(command)
+
+    assert_type(await handle_close_later(orchestrix), bool)
+    await log(Withdraw(reason=""), orchestrix.send)
+    await orchestrix.caught_up(after=3, timeout=1.5)
+    await orchestrix.send(Bare(order_id="1"))  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    await orchestrix.schedule(Withdraw(reason=""), after=60)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    handles(Bare)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    lifespan(orchestrix)
+    lifespan(lambda: orchestrix)
+    lifespan("orchestrix.toml")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+
+
+async def handle_close_later(orchestrix: Orchestrix) -> bool:
+    return await orchestrix.cancel(
+        await orchestrix.schedule(Withdraw(reason=""), after=timedelta(1))
+    )
 
 
 def helpers_for_tests() -> None:
