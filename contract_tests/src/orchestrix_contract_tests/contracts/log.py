@@ -12,6 +12,7 @@ import pytest
 from orchestrix_contract_tests.contracts._store import StoreContract
 from orchestrix_contract_tests.domain import Measured, Opened, deposits, unstorable
 from orchestrix_contract_tests.driver import Driver, Stores
+from orchestrix_contract_tests.pytest_plugin import MISSING_PROPERTY
 from orchestrix_core import (
     ConcurrencyError,
     DuplicateEventError,
@@ -156,9 +157,12 @@ class LogContract(StoreContract, needs=("global_log",)):
         with pytest.raises((ValueError, TypeError), match="types"):
             await store.read_log(types=types)
 
-    async def test_streams_are_listed_by_id(self, store: Driver) -> None:
+    async def test_streams_are_listed_by_id(
+        self, store: Driver, request: pytest.FixtureRequest
+    ) -> None:
         """`StreamCatalog`, which is optional: every stream with its version, in id order."""
         if not hasattr(store.store, "streams"):
+            request.node.user_properties.append((MISSING_PROPERTY, "streams()"))
             pytest.skip("the store has no method streams()")
         names = ["b", "a", "ä", "B", "b1", "😀"]
         for count, name in enumerate(names, start=1):

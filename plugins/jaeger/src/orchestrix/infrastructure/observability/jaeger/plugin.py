@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
-
 from orchestrix.infrastructure.observability.jaeger._config import JaegerConfig
 from orchestrix.infrastructure.observability.jaeger._instrumentation import JaegerInstrumentation
+from orchestrix.infrastructure.observability.jaeger._observed import ObservedInstrumentation
 from orchestrix_core import Backend, ContractSubject, hookimpl
 
 __all__ = ["orchestrix_backends", "orchestrix_contract_subjects"]
@@ -19,8 +18,7 @@ def _create(config: JaegerConfig) -> JaegerInstrumentation:
 
 def _create_subject(directory: Path) -> JaegerInstrumentation:
     """Keep the spans in memory, where the suite can look at them."""
-    config = JaegerConfig(service_name="contract")
-    return JaegerInstrumentation(config, exporter=InMemorySpanExporter())
+    return ObservedInstrumentation(JaegerConfig(service_name="contract"))
 
 
 @hookimpl
