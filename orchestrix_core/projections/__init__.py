@@ -12,7 +12,7 @@ An effect and the position of its event commit together. A view has generations:
 new one beside the one that is read, and then has it read instead.
 """
 
-from orchestrix_core.projections._health import ProjectionHealth, health
+from orchestrix_core.projections._health import ProjectionHealth, events_behind, health
 from orchestrix_core.projections._inline import inline_changes
 from orchestrix_core.projections._keeper import Projections
 from orchestrix_core.projections._projection import Projection, projection_of
@@ -30,6 +30,7 @@ __all__ = [
     "Projections",
     "SQLView",
     "View",
+    "events_behind",
     "health",
     "inline_changes",
     "projection_of",

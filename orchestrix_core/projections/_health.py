@@ -7,12 +7,12 @@ from typing import Any
 
 import attrs
 
-from orchestrix_core.projections._pointers import is_kept_by, read_pointer
+from orchestrix_core.projections._pointers import all_pointers, is_kept_by, read_pointer
 from orchestrix_core.projections._projection import Projection
 from orchestrix_core.projections._view import Generation
 from orchestrix_core.subscriptions import Lag, lags
 
-__all__ = ["ProjectionHealth", "health"]
+__all__ = ["ProjectionHealth", "events_behind", "health"]
 
 
 @attrs.frozen(kw_only=True)
@@ -68,6 +68,28 @@ async def _health(store: Any, projection: Projection) -> ProjectionHealth:
         building=None if building is None else building.number,
         building_behind=await _building_behind(store, building),
     )
+
+
+async def events_behind(store: Any) -> dict[str, int]:
+    """
+    Return by how many positions what follows the log is behind, at the furthest partition.
+
+    A projection is there by its name, with the generation that is read, unless it is inline. Other
+    subscriptions are there by theirs, once a worker has run them.
+    """
+    pointers = await all_pointers(store)
+    live = {
+        pointer.live.full_name: name
+        for name, pointer in pointers.items()
+        if pointer.live is not None and not pointer.live.inline
+    }
+    behind: dict[str, int] = {}
+    for lag in await lags(store):
+        is_projection = lag.name.rpartition("@")[0] in pointers
+        if lag.name in live or (lag.started and not is_projection):
+            name = live.get(lag.name, lag.name)
+            behind[name] = max(behind.get(name, 0), lag.behind)
+    return behind
 
 
 async def _building_behind(store: Any, building: Generation | None) -> int:

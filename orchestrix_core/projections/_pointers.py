@@ -17,10 +17,12 @@ from orchestrix_core.documents import Document, Transaction
 from orchestrix_core.errors import OutdatedProjectionError
 from orchestrix_core.projections._projection import Projection
 from orchestrix_core.projections._view import Generation
+from orchestrix_core.subscriptions._checkpoints import documents_in
 
 __all__ = [
     "RETIRED",
     "Pointer",
+    "all_pointers",
     "is_kept_by",
     "locked_pointer",
     "new_generation",
@@ -54,6 +56,12 @@ class Pointer:
     building: Generation | None = None
     newest: int = 0
     revision: int = 0
+
+
+async def all_pointers(store: Any) -> dict[str, Pointer]:
+    """Return the committed pointer of every projection, by name."""
+    found = documents_in(store, POINTERS)
+    return {one.key: _pointer(one.key, one) async for one in found}
 
 
 async def read_pointer(store: Any, name: str) -> Pointer:

@@ -30,6 +30,7 @@ class Lag:
         position: every event up to here was handled or set aside.
         behind: positions from there to the end of the log.
         owner: the worker that holds it; None: nobody.
+        started: whether a worker has ever held it.
         blocked: streams that wait for a dead letter.
         dead_letters: events set aside, those that wait behind one among them.
     """
@@ -39,6 +40,7 @@ class Lag:
     position: int
     behind: int
     owner: str | None
+    started: bool
     blocked: int
     dead_letters: int
 
@@ -77,6 +79,7 @@ async def _rows(
                     position=body["position"],
                     behind=max(0, head - body["position"]),
                     owner=body["owner"],
+                    started=body["epoch"] > 0,
                     blocked=len(streams[number]),
                     dead_letters=letters[number],
                 )

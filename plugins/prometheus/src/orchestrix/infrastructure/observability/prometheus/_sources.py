@@ -16,7 +16,7 @@ from prometheus_client.registry import Collector
 from orchestrix_core import OrchestrixError
 from orchestrix_core.cli._read import open_store
 from orchestrix_core.cli._session import Session
-from orchestrix_core.subscriptions import lags
+from orchestrix_core.projections import events_behind
 
 __all__ = ["Fetched", "FromStore", "families", "registry_with"]
 
@@ -37,12 +37,8 @@ class FromStore(Collector):
         return [gauge]
 
     async def _behind(self) -> dict[str, int]:
-        """Return, by subscription, how far its last partition is behind."""
-        furthest: dict[str, int] = {}
         async with open_store(self._session) as store:
-            for lag in await lags(store):
-                furthest[lag.name] = max(furthest.get(lag.name, 0), lag.behind)
-        return furthest
+            return await events_behind(store)
 
 
 class Fetched:
