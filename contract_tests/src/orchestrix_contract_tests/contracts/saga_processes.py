@@ -11,7 +11,6 @@ from functools import partial
 from multiprocessing.process import BaseProcess
 
 from orchestrix_contract_tests import _saga_child
-from orchestrix_contract_tests._saga_child import POINTS
 from orchestrix_contract_tests.contracts._processes import children
 from orchestrix_contract_tests.contracts._shop import shop
 from orchestrix_contract_tests.contracts._store import StoreContract
@@ -44,8 +43,8 @@ class SagaProcessContract(
         self, store: Driver, stores: Stores
     ) -> None:
         """Sagas: processes share the work, each dies at another point; the rest is done once."""
-        with children(_saga_child.run, stores, len(POINTS)) as started:
-            for point, (_, pipe) in zip(POINTS, started, strict=True):
+        with children(_saga_child.run, stores, len(_saga_child.POINTS)) as started:
+            for point, (_, pipe) in zip(_saga_child.POINTS, started, strict=True):
                 pipe.send((point, random.randint(1, 4)))
             processes = [process for process, _ in started]
             async with _load(store) as trips:
