@@ -7,6 +7,7 @@ import logging
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, Final, TypeVar
 
+from orchestrix_core._unit import outside
 from orchestrix_core.instrumentation import Instrumentation
 from orchestrix_core.subscriptions import Subscription, Worker
 
@@ -47,7 +48,7 @@ class Embedded:
 
     def start(self, work: Coroutine[Any, Any, None], name: str) -> None:
         """Run a task; one that fails is told in the log, and to whoever asks."""
-        task = asyncio.create_task(work, name=name)
+        task = asyncio.create_task(work, name=name, context=outside())
         task.add_done_callback(_tell)
         self._tasks.append(task)
 

@@ -9,18 +9,19 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable, Sequence
-from contextvars import ContextVar, Token
+from contextvars import Context, ContextVar, Token, copy_context
 from types import TracebackType
 from typing import Any, Final, Protocol, Self, TypeAlias
 
 import attrs
 
+from orchestrix_core.context import current_message
 from orchestrix_core.documents import Transaction
 from orchestrix_core.errors import ConcurrencyError
 from orchestrix_core.messages import Event
 from orchestrix_core.records import Snapshot, StreamWrite
 
-__all__ = ["Change", "Ground", "Unit", "active", "holds"]
+__all__ = ["Change", "Ground", "Unit", "active", "holds", "outside"]
 
 _log = logging.getLogger(__name__)
 
@@ -61,6 +62,14 @@ def holds(aggregate_id: str) -> bool:
             return True
         unit = unit.outer
     return False
+
+
+def outside() -> Context:
+    """Return this context for a task that goes on by itself: no unit, and no message handled."""
+    context = copy_context()
+    context.run(_current.set, None)
+    context.run(current_message.set, None)
+    return context
 
 
 @attrs.define

@@ -8,7 +8,7 @@ from typing import Literal
 import attrs
 import pytest
 
-from orchestrix_core.configuration import Configuration
+from orchestrix_core.configuration import Configuration, RuntimeSettings
 from orchestrix_core.errors import ConfigurationError
 from orchestrix_core.hookspecs import Backend, hookimpl
 from orchestrix_core.plugins import PluginRegistry
@@ -140,6 +140,31 @@ class TestChoice:
         error = fault(load, f'[orchestrix]\n{key} = "x"')
         assert error.key == f"orchestrix.{key}"
         assert "valid keys: block, commands_kept, event_store" in error.reason
+
+    def test_runtime_settings(self, load):
+        made = load(
+            "[orchestrix]\nworker = false\nlease = 3\ngrace = 0", ORCHESTRIX__COMMANDS_KEPT="0.5"
+        )
+        assert made.runtime == RuntimeSettings(
+            worker=False, lease=3.0, grace=0.0, commands_kept=0.5
+        )
+        assert load("[orchestrix]").runtime == RuntimeSettings()
+
+    @pytest.mark.parametrize(
+        ("key", "value", "reason"),
+        [
+            ("worker", "1", "expected a boolean"),
+            ("lease", "0", "lease must be more than 0"),
+            ("lease", '"10"', "expected a number"),
+            ("grace", "-1", "grace must be 0 or more"),
+            ("grace", "inf", "grace must be 0 or more"),
+            ("commands_kept", "0.0", "commands_kept must be more than 0"),
+        ],
+    )
+    def test_runtime_settings_that_make_no_sense(self, load, key, value, reason):
+        error = fault(load, f"[orchestrix]\n{key} = {value}")
+        assert error.key.startswith("orchestrix")
+        assert reason in error.reason
 
     @pytest.mark.parametrize("value", ["3", '"a b"', "[1]"])
     def test_modules_are_an_array_of_strings(self, load, value):

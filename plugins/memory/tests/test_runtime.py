@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import importlib
 import sys
 from contextlib import contextmanager
@@ -423,6 +424,47 @@ class TestResults:
                 await app.send(PlaceOrder())
             assert "answer" in str(caught.value)
             assert await app.store.head() == 0
+
+
+class TestUnits:
+    async def test_what_a_handler_starts_is_no_part_of_it(self):
+        heard = []
+
+        async def hear(event):
+            heard.append((event.total, OrderPlaced().causation_id == event.id))
+            if event.total == 1:
+                await app.store.save("more", [OrderPlaced(total=Decimal(2))])
+
+        @handles(PlaceOrder)
+        async def order(command, app):
+            app.bus.subscribe(OrderPlaced, hear)  # the worker starts here
+            await app.store.save("a", [OrderPlaced(total=Decimal(1))])
+
+        settings = {"bus": InMemoryAsyncMessageBus(), "bus_is_shared": False, "worker": True}
+        async with make(order, **settings) as app:
+            await app.send(PlaceOrder())
+            await app.caught_up()
+            assert await app.store.head() == 2
+        assert heard == [(1, True), (2, True)]
+
+    async def test_a_task_that_is_left_behind_saves_by_itself(self):
+        go = asyncio.Event()
+        left = []
+
+        async def later(app):
+            await go.wait()
+            await app.store.save("later", [OrderPlaced()])
+
+        @handles(PlaceOrder)
+        async def order(command, app):
+            left.append(asyncio.create_task(later(app)))
+            await app.store.save("now", [OrderPlaced()])
+
+        async with make(order) as app:
+            await app.send(PlaceOrder())
+            go.set()
+            await left[0]
+            assert [len(await app.store.load(name)) for name in ("now", "later")] == [1, 1]
 
 
 class TestComponents:
