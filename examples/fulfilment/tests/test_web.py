@@ -13,6 +13,7 @@ import uvicorn
 from fulfilment.catalogue import PRICES
 from fulfilment.web import web
 from orchestrix_core import Orchestrix
+from orchestrix_core.sagas import Reacted
 
 ORDER = {"customer": "Ada", "address": "Main St 1", "lines": {"chair": 2}}
 TRACE = "0af7651916cd43dd8448eb211c80319c"
@@ -148,8 +149,17 @@ async def test_an_order_is_one_trace_from_the_request_to_the_end(
         "StockTaken",
         "OrderCompleted",
     ]
-    reactions = [event for event in events if event.type == "orchestrix.saga.reacted"]
+    # From event to reaction, from its command to the next event: each names what caused it.
     ids = {event.id for event in events}
+    reactions = [event for event in events if isinstance(event, Reacted)]
     assert len(reactions) == 4
-    assert {reaction.causation_id for reaction in reactions} <= ids
+    assert all(reaction.causation_id in ids for reaction in reactions)
+    commands = {sent.id: sent.command.type for one in reactions for sent in one.commands}
+    caused = {event.type: commands.get(event.causation_id or "") for event in events}
+    assert {kind: command for kind, command in caused.items() if command is not None} == {
+        "StockReserved": "ReserveStock",
+        "PaymentRequested": "RequestPayment",
+        "OrderShipped": "ShipOrder",
+        "OrderCompleted": "CompleteOrder",
+    }
     assert len({event.correlation_id for event in events}) == 1
