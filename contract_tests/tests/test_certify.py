@@ -99,7 +99,8 @@ class Done:
 
     @property
     def certificates(self) -> list[dict[str, Any]]:
-        return json.loads(self.out)["certificates"]
+        document: dict[str, list[dict[str, Any]]] = json.loads(self.out)
+        return document["certificates"]
 
 
 @pytest.fixture
