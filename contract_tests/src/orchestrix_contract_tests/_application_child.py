@@ -10,20 +10,24 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
-from orchestrix_contract_tests.contracts._shop import Receipt, Reserve, Reserved, Shop, shop
+from orchestrix_contract_tests.contracts._shop import (
+    HEARING,
+    Receipt,
+    Reserve,
+    Reserved,
+    Shop,
+    shop,
+)
 from orchestrix_contract_tests.driver import Driver, Stores
 from orchestrix_core import ContractSubject, Orchestrix, handles, on
 
 __all__ = [
-    "HEARING",
     "die_after_commit",
     "die_in_event_handler",
     "die_in_handler",
     "send_the_same",
     "serve",
 ]
-
-HEARING = "contract-child-hearing"
 
 
 def send_the_same(subject: ContractSubject, directory: Path, parent: Connection) -> None:

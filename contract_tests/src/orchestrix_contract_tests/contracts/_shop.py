@@ -20,6 +20,7 @@ from orchestrix_core import (
 )
 
 __all__ = [
+    "HEARING",
     "LEASE",
     "Kept",
     "Move",
@@ -34,6 +35,8 @@ __all__ = [
 ]
 
 LEASE = 0.5
+HEARING = "contract-child-hearing"
+"""What a listener is called in the children, and in the process that goes on for them."""
 
 
 class Reserved(Event, type="contract.reserved"):
