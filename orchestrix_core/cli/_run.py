@@ -97,7 +97,7 @@ async def _work(
 @asynccontextmanager
 async def _running(session: Session, app: Orchestrix, pages: Pages) -> AsyncIterator[None]:
     async with app:
-        if not _parts(app):
+        if not _parts(app) and not _commands(app):
             reason = (
                 "the modules define nothing that runs, no handler, projection or saga: "
                 "add the modules that do, modules = [...]"
@@ -108,22 +108,28 @@ async def _running(session: Session, app: Orchestrix, pages: Pages) -> AsyncIter
 
 
 def _parts(app: Orchestrix) -> list[str]:
-    """Return the names of what runs."""
+    """Return the names of what runs beside the handlers of commands."""
     engine = app._engine
-    parts = [part.name for part in engine.parts.complete(engine.raw, app.instrumentation)]
-    commands = [f"command {kind.__name__}" for kind in engine.sending.routes]
-    return sorted(parts + commands + (["bus"] if engine._bus_wanted else []))
+    parts = engine.parts.complete(engine.raw, app.instrumentation)
+    return sorted(part.name for part in parts) + (["bus"] if engine._bus_wanted else [])
+
+
+def _commands(app: Orchestrix) -> list[str]:
+    """Return the commands that can be handled, by timers and sagas above all."""
+    return sorted(kind.__name__ for kind in app._engine.sending.routes)
 
 
 def _announce(app: Orchestrix, url: str | None, json: bool) -> None:
     embedded = app._engine._embedded
     owner = None if embedded is None else embedded.worker.owner
-    parts = _parts(app)
+    parts, commands = _parts(app), _commands(app)
     if json:
-        print_json({"worker": owner, "pid": os.getpid(), "url": url, "runs": parts}, indent=None)
-    else:
-        where = "" if url is None else f"; {url}/health, {url}/metrics"
-        print_line(f"worker {owner} runs {', '.join(parts)}{where}")
+        facts = {"worker": owner, "pid": os.getpid(), "url": url}
+        print_json({**facts, "runs": parts, "commands": commands}, indent=None)
+        return
+    counted = [f"handlers of {len(commands)} commands"] if commands else []
+    where = "" if url is None else f"; {url}/health, {url}/metrics"
+    print_line(f"worker {owner} runs {'; '.join(parts + counted)}{where}")
 
 
 def _listen(stack: ExitStack, told: asyncio.Event) -> None:
