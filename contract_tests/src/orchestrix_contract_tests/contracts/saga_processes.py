@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import random
 import signal
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from functools import partial
-from multiprocessing.process import BaseProcess
 
 from orchestrix_contract_tests import _saga_child
-from orchestrix_contract_tests.contracts._processes import children
+from orchestrix_contract_tests.contracts._processes import children, receive
 from orchestrix_contract_tests.contracts._shop import shop
 from orchestrix_contract_tests.contracts._store import StoreContract
 from orchestrix_contract_tests.contracts._trips import (
@@ -25,7 +22,6 @@ from orchestrix_contract_tests.contracts._trips import (
     seat,
     settled,
 )
-from orchestrix_contract_tests.contracts._workers import until
 from orchestrix_contract_tests.driver import Driver, Stores
 
 __all__ = ["SagaProcessContract"]
@@ -43,15 +39,11 @@ class SagaProcessContract(
         self, store: Driver, stores: Stores
     ) -> None:
         """Sagas: processes share the work, each dies at another point; the rest is done once."""
-        with children(_saga_child.run, stores, len(_saga_child.POINTS)) as started:
-            for point, (_, pipe) in zip(_saga_child.POINTS, started, strict=True):
-                pipe.send((point, random.randint(1, 4)))
-            processes = [process for process, _ in started]
+        with children(_saga_child.run, stores, 1) as [(_, pipe)]:
             async with _load(store) as trips:
-                for process in processes:
-                    await until(partial(_is_dead, process))
-            assert {process.exitcode for process in processes} == {-signal.SIGKILL}
-        async with shop(store, Spread, Desk(), worker=True) as app:
+                ends = [await receive(pipe) for _ in _saga_child.POINTS]
+            assert set(ends) == {-signal.SIGKILL}
+        async with shop(store, Spread, Desk(), worker=True, lease=_saga_child.LEASE) as app:
             await settled(app)
         for number, trip in enumerate(trips):
             status = "compensated" if number % 2 else "completed"
@@ -75,7 +67,7 @@ async def _load(store: Driver) -> AsyncIterator[list[str]]:
             end = Lost(trip=trip) if len(trips) % 2 else Left(trip=trip)
             await seat(store, trip, 2, end)
             trips.append(trip)
-            await asyncio.sleep(0.05)
+            await asyncio.sleep(0 if len(trips) < 10 else 0.2)
 
     task = asyncio.create_task(load())
     try:
@@ -83,7 +75,3 @@ async def _load(store: Driver) -> AsyncIterator[list[str]]:
     finally:
         stopping.set()
         await task
-
-
-async def _is_dead(process: BaseProcess) -> bool:
-    return not process.is_alive()
