@@ -130,6 +130,7 @@ class TestInit:
         lines = [
             line.removeprefix("# ") if line.startswith("# [") or " = " in line else line
             for line in file.read_text().splitlines()
+            if not line.endswith(" = ...")  # has no default: to be filled in
         ]
         file.write_text("\n".join(lines))
         done = orchestrix("doctor", "--json")
