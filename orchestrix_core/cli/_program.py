@@ -21,6 +21,7 @@ from orchestrix_core.cli import (
     _read,
     _replay,
     _run,
+    _scaffold,
     _state,
 )
 from orchestrix_core.cli._groups import take_config
@@ -101,6 +102,7 @@ def make_program() -> Program:
     )
     program.callback()(_root)
     _plugins.add_to(program)
+    _scaffold.add_to(program)
     _doctor.add_to(program)
     _read.add_to(program)
     _state.add_to(program)

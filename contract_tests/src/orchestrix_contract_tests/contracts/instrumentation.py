@@ -115,6 +115,8 @@ class InstrumentationContract(Contract):
         gate.set()
         outcomes = await asyncio.gather(*tasks, return_exceptions=True)
         for number, outcome in enumerate(outcomes):
+            if isinstance(outcome, BaseException) and not isinstance(outcome, LookupError):
+                raise outcome
             assert outcome == number if number % 3 else isinstance(outcome, LookupError)
 
     async def test_cancellation_passes(self, watch: Instrumentation) -> None:
