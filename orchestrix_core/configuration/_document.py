@@ -44,12 +44,15 @@ class Document:
         file: the file that was read; None when there is none.
         root: what the root table is called in that file, `orchestrix` or `tool.orchestrix`.
         sources: where a value was written, when that is not simply `file`.
+        unset: settings of backends that name a variable which is not set: an error for a backend
+            that is used, and no matter for one that is not.
     """
 
     table: Mapping[str, Any] = attrs.field(factory=dict, repr=False)
     file: Path | None = None
     root: str = "orchestrix"
     sources: Mapping[KeyPath, str] = attrs.field(factory=dict)
+    unset: Mapping[KeyPath, ConfigurationError] = attrs.field(factory=dict, repr=False)
 
     @property
     def folder(self) -> Path:

@@ -18,22 +18,30 @@ _PLACEHOLDER: Final = re.compile(r"\$\$|\$\{(?P<inside>[^}]*)(?P<end>\}?)")
 _INSIDE: Final = re.compile(r"(?P<name>[A-Za-z_]\w*)(?::-(?P<default>.*))?", re.ASCII | re.DOTALL)
 
 
-def interpolate(document: Document, environ: Mapping[str, str]) -> Document:
+def interpolate(
+    document: Document, environ: Mapping[str, str], backends: Sequence[str]
+) -> Document:
     """
     Replace `${NAME}` and `${NAME:-default}` in every string of the file; `$$` stands for `$`.
 
-    As in a shell, the default also stands in for a variable that is set but empty.
+    As in a shell, the default also stands in for a variable that is set but empty. A variable that
+    is not set is an error, below the keys `backends` only if that backend is used.
     """
-    work = _Interpolation(document, environ)
+    work = _Interpolation(document, environ, backends)
     table = work.value(document.table, ())
-    return attrs.evolve(document, table=table, sources={**document.sources, **work.sources})
+    sources = {**document.sources, **work.sources}
+    return attrs.evolve(document, table=table, sources=sources, unset=work.unset)
 
 
 class _Interpolation:
-    def __init__(self, document: Document, environ: Mapping[str, str]) -> None:
+    def __init__(
+        self, document: Document, environ: Mapping[str, str], backends: Sequence[str]
+    ) -> None:
         self.document = document
         self.environ = environ
+        self.backends = backends
         self.sources: dict[KeyPath, str] = {}
+        self.unset: dict[KeyPath, ConfigurationError] = {}
 
     def value(self, value: Any, path: KeyPath) -> Any:
         """Return a copy of `value`, whatever it is, with its strings replaced."""
@@ -62,9 +70,15 @@ class _Interpolation:
         used.append(f"${name}")
         given = self.environ.get(name)
         if given is None and default is None:
-            reason = f"the environment variable {name} is not set, and there is no default"
-            raise self.document.fault(path, f"{reason}: set it, or write ${{{name}:-default}}")
+            self.missing(name, path)
         return given or default or ""
+
+    def missing(self, name: str, path: KeyPath) -> None:
+        reason = f"the environment variable {name} is not set, and there is no default"
+        error = self.document.fault(path, f"{reason}: set it, or write ${{{name}:-default}}")
+        if len(path) < 3 or path[0] not in self.backends:
+            raise error
+        self.unset.setdefault(path, error)
 
 
 def apply_overrides(
@@ -75,7 +89,7 @@ def apply_overrides(
 
     A key of `strings` is a table whose short form is a string: the override sets its `use`.
     """
-    table, sources = _copy(document.table), dict(document.sources)
+    table, sources, unset = _copy(document.table), dict(document.sources), dict(document.unset)
     for variable in sorted(environ):
         if variable.upper().startswith(PREFIX):
             path = _path(variable)
@@ -83,7 +97,8 @@ def apply_overrides(
                 path = (path[0], "use")
             path = _set(table, path, variable, environ[variable])
             sources[path] = f"environment variable {variable}"
-    return attrs.evolve(document, table=table, sources=sources)
+            unset.pop(path, None)
+    return attrs.evolve(document, table=table, sources=sources, unset=unset)
 
 
 def _path(variable: str) -> KeyPath:

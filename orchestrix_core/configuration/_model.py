@@ -79,7 +79,7 @@ class Configuration:
         """
         environ = os.environ if environ is None else environ
         found = read_document(path, environ, directory or Path.cwd())
-        written = _long_form(interpolate(found, environ))
+        written = _long_form(interpolate(found, environ, KINDS))
         return cls.from_document(apply_overrides(written, environ, KINDS))
 
     @classmethod
@@ -114,7 +114,11 @@ class Configuration:
 
     def settings(self, backend: Backend) -> Any:
         """Return the settings of `backend` as an instance of its typed config class."""
-        return structure(self.document, (backend.kind, backend.name), backend.config)
+        path: KeyPath = (backend.kind, backend.name)
+        for setting, error in self.document.unset.items():
+            if setting[:2] == path:
+                raise error
+        return structure(self.document, path, backend.config)
 
     def import_modules(self) -> list[ModuleType]:
         """Import the application's modules, which defines its message classes, and return them."""

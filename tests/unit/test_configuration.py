@@ -259,6 +259,20 @@ class TestEnvironment:
         assert error.key == "orchestrix.event_store.disk.name"
         assert "NOPE is not set" in error.reason
 
+    def test_a_missing_variable_of_a_backend_not_chosen_is_no_matter(self, load):
+        text = '[orchestrix]\nevent_store.use = "{}"\nevent_store.disk.name = "${{NOPE}}"'
+        assert load(text.format("memory")).chosen["event_store"] == "memory"
+        assert "NOPE is not set" in fault(load, text.format("disk")).reason
+
+    def test_an_override_makes_good_for_a_missing_variable(self, load):
+        environ = {"ORCHESTRIX__EVENT_STORE__DISK__NAME": "given"}
+        assert settings(load, 'name = "${NOPE}"', **environ).name == "given"
+
+    def test_a_missing_variable_outside_of_backends_is_always_an_error(self, load):
+        with pytest.raises(ConfigurationError, match="NOPE is not set") as caught:
+            load('[orchestrix]\nmodules = ["${NOPE}"]')
+        assert caught.value.key == "orchestrix.modules"
+
     @pytest.mark.parametrize("text", ["${", "${NOPE", "${a b}", "${}", "${1A}"])
     def test_a_malformed_placeholder(self, load, text):
         error = fault(load, f'[orchestrix.event_store.disk]\nname = "{text}"', NOPE="x")
