@@ -90,7 +90,18 @@ class Instance:
     def unnoted(self, reacted: Reacted) -> int | None:
         """Return how many commands of a reaction were sent; None where the stream says so."""
         count = self._sent.get(reacted.id, 0)
+        if reacted.commands and reacted.scheduled and not self.is_noted(reacted):
+            return count  # even of none: its timers are set with the first note
         return None if self._noted.get(reacted.id, 0) == count else count
+
+    def is_noted(self, reacted: Reacted) -> bool:
+        """Whether the stream has any note of the commands of a reaction."""
+        return reacted.id in self._noted
+
+    def pending_of(self, reacted: Reacted) -> list[Scheduled]:
+        """Return what a reaction asked to come later, and nobody cancelled since."""
+        ids = {one.id for one in self.pending.values()}
+        return [one for one in reacted.scheduled if one.id in ids]
 
     def undoable(self) -> list[Outgoing]:
         """Return what was sent and can be taken back, and was not yet, the first one first."""

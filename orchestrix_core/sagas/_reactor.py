@@ -133,6 +133,12 @@ class Reactor:
         command: Command = unpack(outgoing.command, self.serializer, Command)
         return command
 
+    def timing(self, scheduled: Scheduled) -> Timing:
+        """Return what a reaction asked to come later."""
+        kind = Event if scheduled.hears else Command
+        message = unpack(scheduled.message, self.serializer, kind)
+        return Timing(scheduled.name, message, scheduled.due, None)
+
     def _scheduled(self, timing: Timing) -> Scheduled:
         return Scheduled(
             id=timing.message.id,

@@ -25,9 +25,16 @@ from orchestrix_core.messages import Command, Event
 from orchestrix_core.records import RecordedEvent
 from orchestrix_core.sagas._hearers import Hearer
 from orchestrix_core.sagas._instance import Instance
-from orchestrix_core.sagas._reaction import Reaction, Timing
+from orchestrix_core.sagas._reaction import Timing
 from orchestrix_core.sagas._reactor import Reactor
-from orchestrix_core.sagas._stored import CommandsSent, Reacted, derived_id, key_in, stream_of
+from orchestrix_core.sagas._stored import (
+    CommandsSent,
+    Reacted,
+    Scheduled,
+    derived_id,
+    key_in,
+    stream_of,
+)
 from orchestrix_core.subscriptions import RetryPolicy
 from orchestrix_core.timers import Timers
 
@@ -131,7 +138,8 @@ class SagaWork:
         attributes = about(event, saga=self._name, saga_id=instance.key)
         with self._around.watch.operation("execute_saga", attributes):
             if not known:
-                await self._store(instance, *await self._reactor.hear(instance, hearer, event))
+                _, reacted = await self._reactor.hear(instance, hearer, event)
+                await self._store(instance, reacted)
             await self._send(instance, event)
 
     def _accepts(self, instance: Instance, hearer: Hearer, event: Event) -> bool:
@@ -150,21 +158,34 @@ class SagaWork:
             _log.warning(text, self._name, event.type, event.id)
         self.dropped[event.type] += 1
 
-    async def _store(self, instance: Instance, reaction: Reaction, reacted: Reacted) -> None:
-        """Store a reaction with its timers, unless the instance is another one by now."""
-        stream = stream_of(self._name, instance.key)
+    async def _store(self, instance: Instance, reacted: Reacted) -> None:
+        """
+        Store a reaction, unless the instance is another one by now.
+
+        What is to come later must not come before the commands that are sent: whoever dies here may
+        be followed by others long after it is due. So its timers are set with the first note that
+        is taken of those commands; where there are none, at once.
+        """
         with Unit(self._around.ground) as unit:
-            for timing in reaction.timings.values():
-                command = self._as_command(instance.key, timing)
-                await self._around.timers.schedule(command, timing.due, None)
-            for timer in reaction.cancelled:
+            for timer in reacted.cancelled:
                 await self._around.timers.cancel(timer)
-            unit.save(stream, [reacted], instance.version)
+            if not reacted.commands:
+                await self._set_timers(instance.key, reacted.scheduled)
+        await self._save(unit, instance, reacted)
+
+    async def _set_timers(self, key: str, scheduled: Iterable[Scheduled]) -> None:
+        for one in scheduled:
+            command = self._as_command(key, self._reactor.timing(one))
+            await self._around.timers.schedule(command, one.due, None)
+
+    async def _save(self, unit: Unit, instance: Instance, event: Event) -> None:
+        """Append an event to the stream of an instance, together with what is in the unit."""
+        unit.save(stream_of(self._name, instance.key), [event], instance.version)
         try:
             await unit.commit()
         except (ConcurrencyError, DuplicateEventError) as error:
             raise _Moved(error) from error
-        instance.apply(reacted)
+        instance.apply(event)
 
     async def _send(self, instance: Instance, event: Event) -> None:
         """Send what the instance asked for because of an event, and was not sent."""
@@ -175,8 +196,8 @@ class SagaWork:
                 await self._note(instance, reacted)
                 if not self._gives_up(failed.command, failed.compensates):
                     raise failed.error from None
-                outcome = await self._reactor.fail(instance, event, failed.command, failed.error)
-                await self._store(instance, *outcome)
+                _, outcome = await self._reactor.fail(instance, event, failed.command, failed.error)
+                await self._store(instance, outcome)
                 del self._failures[failed.command.id]
             else:
                 await self._note(instance, reacted)
@@ -208,16 +229,13 @@ class SagaWork:
         noted = CommandsSent(
             id=derived_id(self._name, reacted.id, "sent", count), reaction=reacted.id, count=count
         )
-        await self._append(instance, [noted])
+        await self._store_note(instance, reacted, noted)
 
-    async def _append(self, instance: Instance, events: Iterable[Event]) -> None:
-        stream, events = stream_of(self._name, instance.key), list(events)
-        try:
-            await self._around.store.save(stream, events, expected_version=instance.version)
-        except (ConcurrencyError, DuplicateEventError) as error:
-            raise _Moved(error) from error
-        for event in events:
-            instance.apply(event)
+    async def _store_note(self, instance: Instance, reacted: Reacted, noted: CommandsSent) -> None:
+        with Unit(self._around.ground) as unit:
+            if not instance.is_noted(reacted):
+                await self._set_timers(instance.key, instance.pending_of(reacted))
+        await self._save(unit, instance, noted)
 
 
 class _CommandFailed(Exception):

@@ -90,7 +90,7 @@ class _Bomb:
 async def _run(subject: ContractSubject, directory: Path, bomb: _Bomb, alive: int) -> None:
     asyncio.get_running_loop().add_reader(alive, os._exit, 1)
     bomb.around("_store", "the reaction")
-    bomb.around("_append", "the note")
+    bomb.around("_store_note", "the note")
     async with Stores(subject, directory) as stores:
         store = await stores.open()
         async with shop(store, Spread, Desk(), worker=True, lease=LEASE) as app:

@@ -22,7 +22,7 @@ from orchestrix_contract_tests.contracts._trips import (
     settled,
 )
 from orchestrix_contract_tests.contracts._workers import until
-from orchestrix_contract_tests.driver import Driver, Stores
+from orchestrix_contract_tests.driver import PATIENCE, Driver, Stores
 from orchestrix_core import Event, Orchestrix
 from orchestrix_core.testing import frozen
 from orchestrix_core.timers import TIMERS
@@ -67,6 +67,26 @@ class SagaTimeoutContract(StoreContract, needs=("documents", "global_log", "asyn
                 await until(lambda: _ended(again))
         assert await ledger(again, "a") == [*BOOKED, "-hotel", "-flight"]
         assert (await again.load("saga-Trip-a"))[2].type == LATE
+
+    async def test_nothing_comes_before_what_was_sent(self, store: Driver) -> None:
+        """Sagas: a process dies before it has sent the commands, and the rest is long overdue."""
+        desk = Desk()
+        desk.stuck = "flight"
+        with frozen() as world:
+            async with shop(store, Trip, desk, worker=True, grace=0) as app:
+                await ask(store, "a")
+                async with asyncio.timeout(PATIENCE):
+                    await desk.at_it.wait()
+                world.advance(hours=3)
+                await fire(app)
+                assert await ledger(store, "a") == []
+            async with shop(store, Trip, Desk(), worker=True) as app:
+                await settled(app)
+                await fire(app)
+                await settled(app)
+        done = await ledger(store, "a")
+        assert done[:2] == BOOKED
+        assert sorted(done[2:]) == ["-flight", "-hotel", "=reminder"]
 
     async def test_time_out_that_was_cancelled_does_not_come(self, store: Driver) -> None:
         """Sagas: its timer goes with the reaction that cancels it; a command's stays."""
