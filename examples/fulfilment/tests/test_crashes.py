@@ -64,10 +64,11 @@ class Workers:
         assert killed.end(signal.SIGKILL) == -signal.SIGKILL, killed.log.read_text()
         self.start()
 
-    def stop(self) -> None:
+    async def stop(self) -> None:
         """End all as an operator does; they end well."""
-        for worker in self._running:
-            worker.wait_until_it_runs()  # before that, it does not know of SIGTERM
+        async with asyncio.timeout(30):  # before they run, they do not know of SIGTERM
+            for worker in self._running:
+                await asyncio.to_thread(worker.wait_until_it_runs)
         while self._running:
             worker = self._running.pop()
             assert worker.end(signal.SIGTERM) == 0, worker.log.read_text()
@@ -117,4 +118,4 @@ async def test_whoever_is_killed_all_orders_end_and_none_is_charged_twice(worker
         assert found == books.outcomes(), f"{seed=}"
         assert await app.view(SalesReport).find() == books.report(), f"{seed=}"
         assert [lag for lag in await lags(app.store) if lag.dead_letters] == []
-        workers.stop()
+        await workers.stop()
