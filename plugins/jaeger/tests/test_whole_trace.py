@@ -232,6 +232,11 @@ async def check_events(app, trace_id, order_id):
     assert found == of_order
     assert {type(event) for event in found} == {OrderPlaced, Reacted, OrderShipped, CommandsSent}
     assert {event.trace_id for event in found} == {trace_id}
+    placed, reacted, shipped, sent = found
+    assert placed.causation_id == placed.correlation_id  # the command
+    assert reacted.causation_id == sent.causation_id == placed.id
+    assert shipped.causation_id == reacted.commands[0].id
+    assert {event.correlation_id for event in found} == {placed.correlation_id}
     assert len(log) > len(found)
 
 

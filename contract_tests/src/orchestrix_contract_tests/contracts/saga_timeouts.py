@@ -88,6 +88,16 @@ class SagaTimeoutContract(StoreContract, needs=("documents", "global_log", "asyn
         assert done[:2] == BOOKED
         assert sorted(done[2:]) == ["-flight", "-hotel", "=reminder"]
 
+    async def test_command_that_fails_holds_nothing_up(self, store: Driver) -> None:
+        """Sagas: the time-out is there for the case that a command is a dead letter."""
+        desk = Desk()
+        desk.full = {"flight"}
+        async with shop(store, Trip, desk, worker=True) as app:
+            await ask(store, "a")
+            await settled(app)
+        assert await ledger(store, "a") == []
+        assert await timers(store) == ["contract.trip.remind", "orchestrix.saga.time-out.Trip"]
+
     async def test_time_out_that_was_cancelled_does_not_come(self, store: Driver) -> None:
         """Sagas: its timer goes with the reaction that cancels it; a command's stays."""
         with frozen() as world:
