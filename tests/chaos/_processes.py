@@ -31,6 +31,7 @@ class Process:
                 command, cwd=directory, stdout=subprocess.PIPE, stderr=errors, text=True
             )
         self._log = log
+        self._heard = False
         assert self._process.stdout is not None
         self._output: IO[str] = self._process.stdout
         self._readable = selectors.DefaultSelector()
@@ -40,10 +41,15 @@ class Process:
         """Wait until there is a line to read, or until a moment of `monotonic()`."""
         return bool(self._readable.select(max(0.0, deadline - monotonic())))
 
+    def has_said_something(self) -> bool:
+        """Tell whether it has, whether that was read or not."""
+        return self._heard or self.says_something(0)
+
     def next(self) -> str:
         """Return what it says next."""
         assert self.says_something(monotonic() + PATIENCE), f"silence: {self.told()}"
         line = self._output.readline()
+        self._heard = True
         assert line, f"it has ended: {self.told()}"
         return line.strip()
 
@@ -79,10 +85,12 @@ class Workers:
 
     Attributes:
         killed: how many have been.
+        at_work: how many of these had got as far as to run: a busy machine starts them slowly.
     """
 
     def __init__(self, directory: Path, number: int, seed: int) -> None:
         self.killed = 0
+        self.at_work = 0
         self._directory = directory
         self._chance = Random(seed)
         self._number = count(1)
@@ -101,8 +109,9 @@ class Workers:
 
     def kill_one(self) -> None:
         """Kill one, whatever it is doing, and start another."""
-        among = self._running
-        among.pop(self._chance.randrange(len(among))).kill()
+        victim = self._running.pop(self._chance.randrange(len(self._running)))
+        self.at_work += victim.has_said_something()
+        victim.kill()
         self.killed += 1
         self._start()
 

@@ -20,6 +20,7 @@ import pytest
 from orchestrix_core import Orchestrix
 
 from ._checker import faults
+from ._client import OPEN
 from ._evidence import Asked, Evidence, settled
 from ._processes import Client, Workers
 
@@ -55,16 +56,21 @@ def test_nothing_is_lost_or_done_twice(
     evidence = asyncio.run(look_back(client.asked()))
     spent = monotonic() - placed
     assert workers.stop() == [0] * number, workers.told()
+    print(
+        f"{number} workers, {SECONDS:.0f} s: {seed=}, {workers.killed} kills, {workers.at_work} of "
+        f"them at work, {summary(evidence)}, {spent:.1f} s to catch up"
+    )
+    assert workers.killed >= SECONDS / EVERY / 2  # a busy machine kills more slowly
+    assert workers.at_work > 0
+    assert len(evidence.asked.orders) >= OPEN
+    assert faults(evidence) == [], f"{seed=}"
+
+
+def summary(evidence: Evidence) -> str:
     times = [record.event.timestamp for record in evidence.records]
     pause = max((after - before).total_seconds() for before, after in pairwise(times))
     orders, events = len(evidence.asked.orders), len(evidence.records)
-    print(
-        f"{number} workers, {SECONDS:.0f} s: {seed=}, {workers.killed} kills, {orders} orders, "
-        f"{events} events, {spent:.1f} s to catch up, {pause:.1f} s the longest pause"
-    )
-    assert workers.killed >= SECONDS / EVERY / 2  # a busy machine kills more slowly
-    assert orders > SECONDS
-    assert faults(evidence) == [], f"{seed=}"
+    return f"{orders} orders, {events} events, {pause:.1f} s the longest pause"
 
 
 async def look_back(asked: Asked) -> Evidence:
