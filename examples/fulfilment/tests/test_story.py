@@ -18,7 +18,7 @@ from orchestrix_core.testing import frozen
 
 from ._books import Books, whole_log
 
-MANY = 40
+MANY = 30
 
 
 async def tell(app: Orchestrix, everybody: list[Customer]) -> None:
