@@ -20,7 +20,7 @@ _SCALARS = (bytes, bytearray, date, datetime, time, timedelta, Decimal, UUID)
 
 
 def make_field_converter() -> JsonConverter:
-    """Return a converter to and from JSON values, in which every union carries a tag."""
+    """Return a converter to and from JSON values; a union of several types carries a tag."""
     converter = make_converter()
     for kind in _SCALARS:  # one JSON form for a type, whichever library writes it
         converter.register_unstructure_hook(kind, msgspec.to_builtins)
@@ -64,7 +64,16 @@ def _tags(union: Any) -> dict[str, Any]:
     }
 
 
+def _only_member(union: Any) -> Any:
+    """Return what an optional type is, None apart; None where there are several."""
+    members = list(_tags(union).values())
+    return members[0] if len(members) == 1 else None
+
+
 def _tagger(converter: JsonConverter, union: Any) -> Callable[[Any], Any]:
+    only = _only_member(union)
+    if only is not None:
+        return lambda value: _optional(converter, value, only)
     tags = {(get_origin(member) or member): (tag, member) for tag, member in _tags(union).items()}
 
     def unstructure(value: Any) -> Any:
@@ -82,7 +91,18 @@ def _tagger(converter: JsonConverter, union: Any) -> Callable[[Any], Any]:
     return unstructure
 
 
+def _optional(converter: JsonConverter, value: Any, hint: Any) -> Any:
+    plain = None if value is None else converter.unstructure(value, hint)
+    if plain is None and value is not None:
+        msg = f"its hook makes null of {value!r}, which an optional field reads as None"
+        raise TypeError(msg)
+    return plain
+
+
 def _untagger(converter: JsonConverter, union: Any) -> Callable[[Any, Any], Any]:
+    only = _only_member(union)
+    if only is not None:
+        return lambda value, _: None if value is None else converter.structure(value, only)
     tags = _tags(union)
 
     def structure(value: Any, _: Any) -> Any:

@@ -436,6 +436,20 @@ def test_hooks_teach_a_type_wherever_it_stands():
         assert serializer.decode("Holder", 1, serializer.encode(event)) == event
 
 
+def test_an_optional_value_is_written_as_it_is():
+    serializer = JSONSerializer(MINE)
+    serializer.register_hooks(PurePosixPath, unstructure=str, structure=PurePosixPath)
+    event = event_class(PurePosixPath | None)(value=PurePosixPath("a"))
+    assert json.loads(serializer.encode(event))["value"] == "a"
+
+
+def test_a_hook_that_makes_null_of_an_optional_value_is_refused():
+    serializer = JSONSerializer(MINE)
+    serializer.register_hooks(complex, unstructure=lambda c: None, structure=lambda v: 0j)
+    with pytest.raises(SerializationError, match=r"Holder\.value: .*reads as None"):
+        serializer.encode(event_class(complex | None)(value=1j))
+
+
 def test_a_hook_that_fails_is_named_by_the_field():
     serializer = JSONSerializer(MINE)
     serializer.register_hooks(complex, unstructure=lambda c: 1 / 0, structure=complex)
