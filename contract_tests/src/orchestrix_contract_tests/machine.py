@@ -49,7 +49,11 @@ class StoreMachine(RuleBasedStateMachine):
         self.repeatable: list[list[StreamWrite]] = []
         self.runner = asyncio.Runner()
         self.stores = Stores(subject, directory)
-        self.store: Driver = self.run(self.stores.open())
+        try:
+            self.store: Driver = self.run(self.stores.open())
+        except BaseException:  # nobody tears down what was never there
+            self.runner.close()
+            raise
 
     def run(self, work: Coroutine[Any, Any, Any]) -> Any:
         """Run to the end, in the loop that belongs to this machine."""

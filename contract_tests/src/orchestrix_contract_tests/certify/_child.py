@@ -94,7 +94,16 @@ def _run_tests(text: str, job: Job, observer: Observer) -> int:
     ini, module = place / "pytest.ini", place / "test_certify.py"
     ini.write_text(_INI, encoding="utf-8")
     module.write_text(_MODULE.format(text=text), encoding="utf-8")
-    options = ["-q", "-c", str(ini), "--rootdir", str(place), f"--basetemp={place / 'tests'}"]
+    # No tracebacks: the observer reads the exceptions themselves, and nobody sees the output.
+    options = [
+        "-q",
+        "--tb=no",
+        "-c",
+        str(ini),
+        "--rootdir",
+        str(place),
+        f"--basetemp={place / 'tests'}",
+    ]
     options += ["-p", "no:cacheprovider", *(f"-p{name}" for name in _PLUGINS)]
     options += ["-p_hypothesis_pytestplugin", f"--hypothesis-seed={job.seed}"]
     if job.examples is not None:

@@ -155,8 +155,8 @@ class LifecycleContract(StoreContract):
     async def test_context_manager_passes_exceptions_on(self, stores: Stores) -> None:
         """Promise 8: the block's exception goes on, and the store is closed."""
         store = await stores.make()
-        failure = RuntimeError("of the block")
-        with pytest.raises(RuntimeError) as caught:
+        failure = LookupError("of the block")
+        with pytest.raises(LookupError) as caught:
             async with store:
                 raise failure
         assert caught.value is failure

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final
 
 import pytest
@@ -205,11 +206,8 @@ class SpansByHandContract(TracedContract):
                 with tracer.span(f"part {number}"):
                     meet.wait()
 
-        threads = [threading.Thread(target=work, args=(number,)) for number in range(4)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join(PATIENCE)
+        with ThreadPoolExecutor(4) as pool:  # the barrier has each of them be a thread of its own
+            list(pool.map(work, range(4)))
         spans = {span.name: span for span in finished()}
         assert len({span.trace_id for span in spans.values()}) == 4
         for number in range(4):

@@ -1,0 +1,104 @@
+"""What `orchestrix plugin new` writes: clean for the tools, and red only on what is not written."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import get_args
+
+import attrs
+import pytest
+
+from orchestrix_core.hookspecs import Kind
+
+GUIDE = Path(__file__).parents[2] / "docs/writing-a-plugin.md"
+PROGRAM = [sys.executable, "-c", "from orchestrix_core.cli import main; main()"]
+BUILD = "import sys, hatchling.build as build; print(build.build_wheel(sys.argv[1]))"
+SUMMARY = re.compile(r"^(?:FAILED|ERROR) \S+?::(\w+)(?:\[.*\])? - (.*)$", re.MULTILINE)
+MISSING = re.compile(r"NotImplementedError: \w+ is missing: .+\(python -m pydoc [\w.]+\)")
+
+
+@attrs.frozen
+class Scaffold:
+    """A project that was written, with its wheel on the path."""
+
+    place: Path
+    environment: dict[str, str]
+
+    def run(self, *command: str | Path) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, *command],
+            cwd=self.place,
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            timeout=300,
+        )
+
+    def passes(self, *command: str | Path) -> str:
+        done = self.run(*command)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    def is_clean(self, cache: Path) -> None:
+        self.passes("-m", "ruff", "check", "--no-cache")
+        self.passes("-m", "ruff", "format", "--check", "--no-cache")
+        self.passes("-m", "mypy", "--strict", "--cache-dir", cache)
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return where mypy keeps what it knows of the core and the suite."""
+    return tmp_path_factory.mktemp("mypy")
+
+
+def scaffold(folder: Path, name: str, kind: str) -> Scaffold:
+    new = [*PROGRAM, "plugin", "new", name, "--kind", kind]
+    subprocess.run(new, cwd=folder, check=True, capture_output=True)
+    place = folder / f"orchestrix-{name}"
+    build = [sys.executable, "-c", BUILD, str(folder)]
+    built = subprocess.run(build, cwd=place, check=True, capture_output=True, text=True)
+    path = os.pathsep.join([str(place / "src"), str(folder / built.stdout.split()[-1])])
+    return Scaffold(place, {**os.environ, "PYTHONPATH": path, "COLUMNS": "400"})
+
+
+@pytest.mark.parametrize("kind", get_args(Kind))
+def test_a_project_is_clean_and_red_only_on_what_is_missing(
+    tmp_path: Path, cache: Path, kind: str
+) -> None:
+    project = scaffold(tmp_path, "acme", kind)
+    project.is_clean(cache)
+    done = project.run("-m", "pytest", "-q", "-p", "no:cacheprovider", "--tb=no")
+    assert done.returncode == 1, done.stdout + done.stderr
+    reasons = SUMMARY.findall(done.stdout)
+    assert len(reasons) >= 30
+    assert [(test, why) for test, why in reasons if not MISSING.fullmatch(why)] == []
+    assert "test_the_backend_is_offered" not in done.stdout
+
+
+@pytest.mark.parametrize("kind", get_args(Kind))
+def test_no_line_depends_on_the_length_of_the_name(tmp_path: Path, kind: str) -> None:
+    for name in ("x", "a-very-long-name-x-y-z-1"):
+        project = scaffold(tmp_path, name, kind)
+        project.passes("-m", "ruff", "check", "--no-cache")
+        project.passes("-m", "ruff", "format", "--check", "--no-cache")
+
+
+def test_a_dict_of_less_than_sixty_lines_keeps_the_contract(tmp_path: Path, cache: Path) -> None:
+    project = scaffold(tmp_path, "acme", "event_store")
+    (block,) = re.findall(
+        r"```python\n(# orchestrix-acme/src/\S+_store\.py\n.*?)```", GUIDE.read_text(), re.DOTALL
+    )
+    lines = block[block.index("class AcmeEventStore") :].splitlines()
+    assert sum(1 for line in lines if line.strip()) < 60, "the guide says that it is short"
+    (project.place / "src/orchestrix_acme/_store.py").write_text(block)
+    project.is_clean(cache)
+    out = project.passes("-m", "pytest", "-q", "-p", "no:cacheprovider")
+    assert re.search(r"^event_store acme: \d+ passed, \d+ skipped$", out, re.MULTILINE)
+    shutil.rmtree(project.place / "tests")  # certify needs none of them
+    out = project.passes(*PROGRAM[1:], "certify", "--backend", "acme", "--test", "LockingContract")
+    assert "Promise 2  holds" in out
