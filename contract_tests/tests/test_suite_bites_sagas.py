@@ -51,14 +51,14 @@ def new_id_each_time(self, outgoing):
     return attrs.evolve(command(self, outgoing), id=str(uuid4()))
 
 
-async def send_first(self, instance, reaction, reacted):
+async def send_first(self, instance, reacted):
     """The commands are out before the reaction is stored, or is not."""
     for outgoing in reacted.commands:
         await self._around.send(self._reactor.command(outgoing))
-    await store(self, instance, reaction, reacted)
+    await store(self, instance, reacted)
 
 
-async def store_over_others(self, instance, reaction, reacted):
+async def store_over_others(self, instance, reacted):
     """It does not look whether the instance has changed."""
     with Unit(self._around.ground) as unit:
         unit.save(f"saga-Trip-{instance.key}", [reacted], None)
@@ -67,10 +67,20 @@ async def store_over_others(self, instance, reaction, reacted):
     instance.apply(reacted)
 
 
-async def store_without_timers(self, instance, reaction, reacted):
+async def sets_no_timers(self, key, scheduled):
     """What is to come later is in the memory of the process at best."""
-    reaction.timings.clear()
-    await store(self, instance, reaction, reacted)
+
+
+async def store_with_timers(self, instance, reacted):
+    """What is to come later may come before the commands that are sent."""
+    await store(self, instance, reacted)
+    await self._set_timers(instance.key, reacted.scheduled)
+
+
+def waits_for_the_first_command(self, reacted):
+    """What is to come later waits until a command is sent, however often that fails."""
+    count = self._sent.get(reacted.id, 0)
+    return count if count != self._noted.get(reacted.id, 0) else None
 
 
 def forward(self, *, end):
@@ -197,13 +207,29 @@ BROKEN: Final = [
     Broken(
         "time-outs in memory",
         SagaWork,
-        "_store",
-        store_without_timers,
+        "_set_timers",
+        sets_no_timers,
         SagaTimeoutContract,
         [
             "test_time_out_comes_after_a_restart",
             "test_time_out_that_was_cancelled_does_not_come",
         ],
+    ),
+    Broken(
+        "time-outs before the commands",
+        SagaWork,
+        "_store",
+        store_with_timers,
+        SagaTimeoutContract,
+        ["test_nothing_comes_before_what_was_sent"],
+    ),
+    Broken(
+        "time-outs behind commands that fail",
+        Instance,
+        "unnoted",
+        waits_for_the_first_command,
+        SagaTimeoutContract,
+        ["test_command_that_fails_holds_nothing_up"],
     ),
     Broken(
         "time-outs of instances that have ended",

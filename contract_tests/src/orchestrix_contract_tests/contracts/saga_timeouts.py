@@ -6,6 +6,7 @@ import asyncio
 
 import pytest
 
+from orchestrix_contract_tests import driver
 from orchestrix_contract_tests.contracts._shop import shop
 from orchestrix_contract_tests.contracts._store import StoreContract
 from orchestrix_contract_tests.contracts._trips import (
@@ -22,7 +23,7 @@ from orchestrix_contract_tests.contracts._trips import (
     settled,
 )
 from orchestrix_contract_tests.contracts._workers import until
-from orchestrix_contract_tests.driver import PATIENCE, Driver, Stores
+from orchestrix_contract_tests.driver import Driver, Stores
 from orchestrix_core import Event, Orchestrix
 from orchestrix_core.testing import frozen
 from orchestrix_core.timers import TIMERS
@@ -75,7 +76,7 @@ class SagaTimeoutContract(StoreContract, needs=("documents", "global_log", "asyn
         with frozen() as world:
             async with shop(store, Trip, desk, worker=True, grace=0) as app:
                 await ask(store, "a")
-                async with asyncio.timeout(PATIENCE):
+                async with asyncio.timeout(driver.PATIENCE):
                     await desk.at_it.wait()
                 world.advance(hours=3)
                 await fire(app)
