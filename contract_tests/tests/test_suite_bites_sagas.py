@@ -269,7 +269,7 @@ BROKEN: Final = [
     ),
 ]
 
-SOUND: Final = {
+SOUND: Final[dict[type, str]] = {
     SagaReactionContract: "test_saga_sends_its_commands_in_order",
     SagaCompensationContract: "test_command_that_fails_now_and_then_is_done_once",
     SagaTimeoutContract: "test_time_out_that_was_cancelled_does_not_come",
