@@ -208,6 +208,22 @@ def test_the_extra_for_otlp_is_asked_for_and_clashes_with_nothing(
     environment.run(sys.executable, "-m", "pip", "--python", environment.bin / "python", "check")
 
 
+def test_a_project_for_a_plugin_is_installed_and_found(shelf: Path, tmp_path: Path) -> None:
+    environment = Environment(tmp_path / "venv")
+    environment.install(shelf, "orchestrix_core", "hatchling")
+    project = tmp_path / "acme"
+    program = environment.bin / "orchestrix"
+    environment.run(
+        program, "plugin", "new", "acme", "--kind", "event_store", "--directory", project
+    )
+    environment.install(shelf, "--no-build-isolation", project)
+    assert re.search(
+        r"^event_store +acme +orchestrix-acme +0\.1\.0 +async$",
+        environment.run(program, "plugins").stdout,
+        re.MULTILINE,
+    )
+
+
 def test_editable_installs_of_all_import(shelf: Path, tmp_path: Path) -> None:
     """A stray `__init__.py` in the shared namespace is silent with wheels and fatal here."""
     environment = Environment(tmp_path / "venv")
