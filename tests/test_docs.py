@@ -29,6 +29,7 @@ LANGUAGES = {"python", "toml", "json", "bash", "text output", "text", "sql", "{t
 SKIPPED: set[tuple[str, str]] = {
     ("README.md", "python3 -m venv .venv"),
     ("README.md", "python3 -m venv .venv-test"),
+    ("docs/application.md", "# worker.py"),
 }
 
 FENCE = re.compile(r"^(`{3,})(?P<language>[^\n`]*)\n(?P<body>.*?)^\1$", re.MULTILINE | re.DOTALL)
