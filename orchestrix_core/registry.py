@@ -28,9 +28,15 @@ Upcaster: TypeAlias = Callable[[dict[str, Any]], dict[str, Any]]
 
 
 class MessageRegistry:
-    """Stored name to message class, and the upcasters of each name."""
+    """
+    Stored name to message class, and the upcasters of each name.
+
+    Attributes:
+        ambiguous: the names that several classes claim; who stores looks here first.
+    """
 
     def __init__(self) -> None:
+        self.ambiguous: set[str] = set()
         self._claims: dict[str, dict[str, type[Message]]] = {}
         self._classes: dict[str, type[Message]] = {}  # the names that one class alone claims
         self._upcasters: dict[str, dict[int, Upcaster]] = {}
@@ -48,6 +54,13 @@ class MessageRegistry:
             self._classes[cls.__message_type__] = cls
         else:
             self._classes.pop(cls.__message_type__, None)
+            self.ambiguous.add(cls.__message_type__)
+
+    def refuse_ambiguous(self, type: str) -> None:
+        """Raise `AmbiguousMessageType` where several classes have this name."""
+        if type in self.ambiguous:
+            first, second, *_ = self._claims[type]
+            raise AmbiguousMessageType(type, first, second)
 
     def resolve(self, type: str) -> type[Message]:
         """
@@ -60,10 +73,8 @@ class MessageRegistry:
         cls = self._classes.get(type)
         if cls is not None:
             return cls
-        if type not in self._claims:
-            return self._framework(type)
-        first, second, *_ = self._claims[type]
-        raise AmbiguousMessageType(type, first, second)
+        self.refuse_ambiguous(type)
+        return self._framework(type)
 
     def _framework(self, type: str) -> type[Message]:
         if self is framework_registry:

@@ -17,7 +17,7 @@ from orchestrix_core._codec import EventCodec, RawCodec, restore
 from orchestrix_core._converter import make_field_converter
 from orchestrix_core._plans import Planner
 from orchestrix_core.errors import SerializationError, UnknownMessageType, UpcastingError
-from orchestrix_core.messages import METADATA, Event, RawEvent
+from orchestrix_core.messages import METADATA, Event, RawEvent, stored_as
 from orchestrix_core.registry import MessageRegistry, default_registry
 
 __all__ = ["JSONSerializer", "Serializer", "UnknownPolicy", "decode_stored"]
@@ -82,6 +82,11 @@ class JSONSerializer:
         self._codecs = {RawEvent: RawCodec()}
 
     @property
+    def registry(self) -> MessageRegistry:
+        """What resolves stored names."""
+        return self._registry
+
+    @property
     def converter(self) -> Converter:
         """The converter that knows the types of `register_hooks`, to and from JSON values."""
         return self._converter
@@ -95,7 +100,15 @@ class JSONSerializer:
             return codec
 
     def encode(self, event: Event) -> bytes:
-        """Return the event's document; `SerializationError` names the field that has none."""
+        """
+        Return the event's document.
+
+        Raises:
+            SerializationError: a field has none; it is named.
+            AmbiguousMessageType: several classes have its stored name, so it could not be read.
+        """
+        if self._registry.ambiguous:
+            self._registry.refuse_ambiguous(stored_as(event)[0])
         return self.codec(type(event)).encode(event)
 
     def decode(self, type: str, version: int, data: bytes) -> Event:

@@ -22,6 +22,7 @@ from orchestrix_contract_tests.contracts.traces import TraceContract
 from orchestrix_contract_tests.domain import Deposited
 from orchestrix_core import (
     Event,
+    MessageRegistry,
     SerializationError,
     Snapshot,
 )
@@ -103,6 +104,14 @@ class AcceptsTheUnstorable(Store):
         except SerializationError:
             kept = [e for e in events if isinstance(e, Deposited) and e.id]
             await super().save(aggregate_id, kept, expected_version)
+
+
+class KeepsWhatTwoClassesClaim(Store):
+    """It looks into no registry when it saves: what it keeps, another process cannot read."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._kept._registry = MessageRegistry()
 
 
 class BlamesNoArgument(Store):
@@ -233,6 +242,7 @@ BROKEN: Final = [
             "test_wrongly_typed_field_is_refused",
         ],
     ),
+    Broken(KeepsWhatTwoClassesClaim, BadInputContract, ["test_name_of_two_classes_is_refused"]),
     Broken(
         BlamesNoArgument,
         BadInputContract,

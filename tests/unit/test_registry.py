@@ -8,6 +8,7 @@ import pytest
 from orchestrix_core import (
     AmbiguousMessageType,
     Event,
+    JSONSerializer,
     MessageRegistry,
     UnknownMessageType,
     UpcastingError,
@@ -45,6 +46,16 @@ def test_two_classes_with_one_name_are_named_when_it_is_used(registry):
         "shop.orders.Shipped",
         "shop.parcels.Shipped",
     }
+
+
+def test_what_could_not_be_read_back_is_not_encoded(registry):
+    first = declare(registry, module="shop.orders")
+    serializer = JSONSerializer(registry)
+    serializer.encode(first())
+    second = declare(registry, module="shop.parcels")
+    for kind in (first, second):
+        with pytest.raises(AmbiguousMessageType, match="Shipped"):
+            serializer.encode(kind())
 
 
 def test_the_same_class_defined_again_replaces(registry):

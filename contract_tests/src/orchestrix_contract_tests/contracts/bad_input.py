@@ -10,7 +10,14 @@ import pytest
 from orchestrix_contract_tests.contracts._store import StoreContract, rejected
 from orchestrix_contract_tests.domain import Deposited, Noted, Opened, deposits, unstorable
 from orchestrix_contract_tests.driver import Driver
-from orchestrix_core import Command, MessageRegistry, SerializationError
+from orchestrix_core import (
+    AmbiguousMessageType,
+    Command,
+    Event,
+    MessageRegistry,
+    SerializationError,
+)
+from orchestrix_core.messages import new_id
 
 __all__ = ["BadInputContract"]
 
@@ -68,6 +75,22 @@ class BadInputContract(StoreContract):
         ]
         for event, field in events:
             await rejected(store, (SerializationError,), [event], "acc", names=field)
+
+    async def test_name_of_two_classes_is_refused(self, store: Driver) -> None:
+        """Promise 9: what two classes have the name of could not be read back: it is not stored."""
+        name = f"contract.claimed.twice.{new_id()}"
+
+        class First(Event, type=name):
+            pass
+
+        await store.save("before", [First()])  # nobody else has its name yet
+
+        class Second(Event, type=name):
+            pass
+
+        for event in (First(), Second()):
+            events = [*deposits(1), event]
+            await rejected(store, (AmbiguousMessageType,), events, "acc", names=name)
 
     @pytest.mark.parametrize("version", [-1, True, False, "1", 1.0])
     async def test_from_version_must_be_a_whole_number(self, store: Driver, version: Any) -> None:

@@ -43,6 +43,7 @@ class Ledger:
     def __init__(self, serializer: JSONSerializer) -> None:
         self._serializer = serializer
         self._codec = serializer.codec
+        self._registry = serializer.registry
         self._streams: dict[str, list[Event]] = {}
         # The log at position - 1: stream and version, in two lists, since a tuple for each event
         # would have the garbage collector walk over everything stored again and again.
@@ -116,6 +117,9 @@ class Ledger:
 
     def _kept(self, batch: tuple[Event, ...]) -> tuple[Sequence[Event], bool]:
         """Check that each event can be stored; return what to keep, and whether it can change."""
+        if self._registry.ambiguous:  # seldom: stores that read their events back refuse them, too
+            for event in batch:
+                self._registry.refuse_ambiguous(stored_as(event)[0])
         codec_of = self._codec
         mutable = False
         for event in batch:
