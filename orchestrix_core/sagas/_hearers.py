@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from difflib import get_close_matches
 from operator import attrgetter
 from typing import Any, Final, TypeAlias
 
 import attrs
 
+from orchestrix_core._definition import finish
 from orchestrix_core.handlers import heard
-from orchestrix_core.messages import Event
+from orchestrix_core.messages import METADATA, Event
 from orchestrix_core.validation import check_id
 
 __all__ = ["Hearer", "Hearers", "Key", "key_function"]
@@ -30,11 +32,13 @@ class Hearer:
         name: of the method; one of the same name in a subclass takes its place.
         key: gives the key of the instance; None: it hears time-outs of its own instance.
         starts: whether it begins an instance where there is none.
+        field: of the event that `key` reads; None: it is a function of the application's.
     """
 
     name: str
     key: Callable[[Any], str | None] | None
     starts: bool
+    field: str | None = None
 
     @property
     def timeout(self) -> bool:
@@ -45,9 +49,14 @@ class Hearer:
         """Return the key of the instance that the event is for; None: for none."""
         if self.key is None:
             return None
-        key = self.key(event)
+        what = f"the key that {owner}.{self.name} has for {event.type}"
+        try:
+            key = self.key(event)
+        except AttributeError as exc:
+            msg = f"{what} reads a field that is not there: {exc}"
+            raise TypeError(msg) from exc
         if key is not None:
-            check_id(key, f"the key that {owner}.{self.name} has for {event.type}")
+            check_id(key, what)
         return key
 
 
@@ -101,7 +110,22 @@ class Hearers(dict[type[Event], Hearer | None]):
                 "or timeout=True where the saga schedules it for itself"
             )
             raise TypeError(msg)
-        return Hearer(name, key_function(key, where), bool(starts))
+        field = key if isinstance(key, str) else None
+        return Hearer(name, key_function(key, where), bool(starts), field)
+
+    def check_keys(self) -> None:
+        """Refuse a key that no event has: neither the class that was named, nor one below it."""
+        for kind, hearer in self._exact.items():
+            field = hearer.field
+            if field is not None and not any(_has(one, field) for one in _family(kind)):
+                near = get_close_matches(field, _fields(kind), n=1)
+                meant = f": did you mean {near[0]!r}?" if near else ""
+                known = ", ".join(_fields(kind)) or "none of its own"
+                msg = (
+                    f"{self._owner}.{hearer.name}: the key {field!r} is no field of "
+                    f"{kind.__name__}{meant} (its fields: {known})"
+                )
+                raise TypeError(msg)
 
     def _join(self, named: Mapping[str, Mapping[type[Event], Hearer]]) -> dict[type[Event], Hearer]:
         found: dict[type[Event], Hearer] = {}
@@ -118,6 +142,22 @@ class Hearers(dict[type[Event], Hearer | None]):
         bases = (self._exact[base] for base in kind.__mro__ if base in self._exact)
         found = self[kind] = next(bases, None)
         return found
+
+
+def _family(kind: type[Event]) -> Iterator[type[Event]]:
+    yield kind
+    for below in kind.__subclasses__():
+        yield from _family(below)
+
+
+def _has(kind: type[Event], name: str) -> bool:
+    """Whether events of this class have it: a field, or an attribute such as a property."""
+    finish(kind)
+    return name in attrs.fields_dict(kind) or hasattr(kind, name) or hasattr(kind, "__getattr__")
+
+
+def _fields(kind: type[Event]) -> list[str]:
+    return [name for name in attrs.fields_dict(kind) if name not in METADATA]
 
 
 def key_function(key: Key | None, where: str) -> Callable[[Any], str | None] | None:

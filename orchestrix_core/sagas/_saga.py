@@ -196,4 +196,5 @@ def saga_of(thing: Saga | type[Saga]) -> Saga:
     if not saga.hearers.start:
         msg = f"{type(saga).__name__} never begins: one @on(EventType, starts=True) at least"
         raise TypeError(msg)
+    saga.hearers.check_keys()
     return saga

@@ -398,6 +398,34 @@ def test_what_is_no_saga_is_refused():
         saga_of(object)  # type: ignore[arg-type]
 
 
+def test_a_misspelt_key_is_refused_when_the_saga_is_registered():
+    class Misspelt(Saga, key="ordre"):
+        @on(Placed, starts=True)
+        def placed(self, event): ...
+
+    said = r"Misspelt.placed: the key 'ordre' is no field of Placed: did you mean 'order'\?"
+    with pytest.raises(TypeError, match=said):
+        saga_of(Misspelt)
+
+
+def test_a_key_that_only_a_subclass_has_is_told_when_it_is_missed():
+    class Noted(Event, type="test.saga.noted"):
+        text: str
+
+    class NotedOfOrder(Noted, type="test.saga.noted-of-order"):
+        order: str
+
+    class Noting(Saga, key="order"):
+        @on(Noted, starts=True)
+        def noted(self, event):
+            self.complete()
+
+    given(Noting).when(NotedOfOrder(text="x", order="1")).then_completes()
+    said = r"the key that Noting.noted has for test.saga.noted reads a field that is not"
+    with pytest.raises(TypeError, match=said):
+        given(Noting).when(Noted(text="x"))
+
+
 @pytest.mark.parametrize("key", ["", 7, "\ud800"])
 def test_a_key_is_a_text(key):
     class Keyed(Saga, key=lambda event: key):
