@@ -31,6 +31,7 @@ __all__ = [
     "mistakes",
     "notes",
     "owners",
+    "repeating",
     "running",
     "until",
     "versions",
@@ -96,6 +97,26 @@ async def running(*workers: Worker) -> AsyncIterator[None]:
         for worker in workers:
             worker.stop()
         await driver.bounded(asyncio.gather(*tasks), "the end of a worker")
+
+
+@asynccontextmanager
+async def repeating(step: Callable[[], Awaitable[None]]) -> AsyncIterator[None]:
+    """Do something again and again beside the block; when that ends, nothing is under way."""
+    stopping = asyncio.Event()
+
+    async def repeat() -> None:
+        while not stopping.is_set():
+            await step()
+            await asyncio.sleep(0)  # a store in memory waits for nothing
+
+    task = asyncio.create_task(repeat())
+    await asyncio.sleep(0)
+    try:
+        yield
+    finally:
+        # Not cancelled: a save that is may still take effect, between two looks at the log.
+        stopping.set()
+        await driver.bounded(task, "what was beside the block")
 
 
 async def all_done(store: Driver, *names: Subscription | str) -> None:

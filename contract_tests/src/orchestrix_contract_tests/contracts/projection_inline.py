@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 from collections.abc import Sequence
-from contextlib import suppress
 from typing import Any
 
 import pytest
 
 from orchestrix_contract_tests.contracts._projections import Sums, expected_sums
 from orchestrix_contract_tests.contracts._store import StoreContract
-from orchestrix_contract_tests.contracts._workers import fill, notes
+from orchestrix_contract_tests.contracts._workers import fill, notes, repeating
 from orchestrix_contract_tests.domain import Noted, Opened
 from orchestrix_contract_tests.driver import Driver, Stores, bounded
 from orchestrix_core import (
@@ -116,32 +116,25 @@ class ProjectionInlineContract(StoreContract, needs=("documents", "global_log", 
         kept, reader = await _ready(store)
         writing, reading = await stores.rivals(store, 2)
         theirs = Projections(writing.store, [Sums])
-        far = asyncio.Event()
+        looking = ProjectionReader(reading.store, Sums)
+        far, versions = asyncio.Event(), itertools.count()
 
         async def write() -> None:
-            for version in range(10_000):
-                await _append(writing, theirs, notes(1), version)
-                await asyncio.sleep(0)  # a store in memory waits for nothing
-                if version == 20:
-                    far.set()
+            version = next(versions)
+            await _append(writing, theirs, notes(1), version)
+            if version == 20:
+                far.set()
 
         async def watch() -> None:
-            looking = ProjectionReader(reading.store, Sums)
-            while True:
-                before = await reading.head()
-                total = await looking.get("total") or {"count": 0}
-                assert before <= total["count"] <= await reading.head()
-                await asyncio.sleep(0)
+            before = await reading.head()
+            total = await looking.get("total") or {"count": 0}
+            assert before <= total["count"] <= await reading.head()
 
-        tasks = [asyncio.create_task(write()), asyncio.create_task(watch())]
-        await bounded(far.wait(), "appends")
-        for generation in (2, 3):
-            found = await bounded(rebuild(store.store, Sums, grace=0), "the rebuild")
-            assert found == generation
-        for task in tasks:
-            task.cancel()
-            with suppress(asyncio.CancelledError):
-                await task
+        async with repeating(write), repeating(watch):
+            await bounded(far.wait(), "appends")
+            for generation in (2, 3):
+                found = await bounded(rebuild(store.store, Sums, grace=0), "the rebuild")
+                assert found == generation
         await _append(store, kept, notes(1), None, "b")
         assert await reader.find() == await expected_sums(store)
 
@@ -151,15 +144,10 @@ class ProjectionInlineContract(StoreContract, needs=("documents", "global_log", 
         kept, reader = await _ready(store)
 
         async def write() -> None:
-            while True:
-                await _append(store, kept, notes(1), None, "x")
-                await asyncio.sleep(0)
+            await _append(store, kept, notes(1), None, "x")
 
-        writing = asyncio.create_task(write())
-        assert await bounded(rebuild(store.store, Sums), "the rebuild") == 2
-        writing.cancel()
-        with suppress(asyncio.CancelledError):
-            await writing
+        async with repeating(write):
+            assert await bounded(rebuild(store.store, Sums), "the rebuild") == 2
         assert await reader.find() == await expected_sums(store)
 
     async def test_append_of_another_version_is_refused(self, store: Driver) -> None:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Coroutine
+import itertools
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
-from typing import Any
 
 import pytest
 
@@ -21,7 +21,7 @@ from orchestrix_contract_tests.contracts._projections import (
     versions_of,
 )
 from orchestrix_contract_tests.contracts._store import StoreContract
-from orchestrix_contract_tests.contracts._workers import QUICK, fill, notes, until
+from orchestrix_contract_tests.contracts._workers import QUICK, fill, notes, repeating, until
 from orchestrix_contract_tests.domain import Noted, Opened
 from orchestrix_contract_tests.driver import Driver, Stores, bounded
 from orchestrix_core import (
@@ -257,17 +257,17 @@ class ProjectionTableRebuildContract(
         reader = ProjectionReader(reading.store, Rows)
         await fill(store, STREAMS, rounds=30)
 
+        most = 0
+
         async def watch() -> None:
-            most = 0
-            while True:
-                (row,) = await reader.fetch(statement("count"))
-                assert row["many"] >= most
-                most = row["many"]
-                await asyncio.sleep(0)
+            nonlocal most
+            (row,) = await reader.fetch(statement("count"))
+            assert row["many"] >= most
+            most = row["many"]
 
         async with keeping(store, Rows) as kept:
             await settled(store, kept)
-            async with _load(writing), _beside(watch()):
+            async with _load(writing), repeating(watch):
                 assert await bounded(rebuild(store.store, Rows, grace=0), "rebuild") == 2
                 assert await bounded(rebuild(store.store, Rows, grace=0), "rebuild") == 3
             await settled(store, kept)
@@ -275,50 +275,34 @@ class ProjectionTableRebuildContract(
 
 
 @asynccontextmanager
-async def _beside(work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
-    """Run something beside the block; what it raises is raised."""
-    task = asyncio.create_task(work)
-    await asyncio.sleep(0)
-    try:
-        yield
-    finally:
-        task.cancel()
-        with suppress(asyncio.CancelledError):
-            await task
-
-
-@asynccontextmanager
 async def _load(store: Driver) -> AsyncIterator[None]:
     """Append again and again beside the block; views of long streams are slow, so not too fast."""
+    streams = itertools.cycle(STREAMS)
 
     async def write() -> None:
-        while True:
-            for stream in STREAMS:
-                await store.save(stream, notes(1))
-                await asyncio.sleep(0.01)
+        await store.save(next(streams), notes(1))
+        await asyncio.sleep(0.01)
 
-    async with _beside(write()):
+    async with repeating(write):
         yield
 
 
 @asynccontextmanager
 async def _no_hole(reader: ProjectionReader) -> AsyncIterator[None]:
     """Read beside the block: of each stream, what was seen is seen again, and never nothing."""
+    most: dict[str, int] = {}
 
     async def watch() -> None:
-        most: dict[str, int] = {}
-        while True:
-            found = versions_of(await reader.find())
-            one = await reader.get("a")
-            found["a"] = one["versions"] if one is not None else []
-            for stream in STREAMS:
-                seen = found.get(stream, [])
-                assert seen == list(range(1, len(seen) + 1)), "a part of a stream"
-                assert len(seen) >= max(1, most.get(stream, 0)), "what was seen is gone"
-                most[stream] = len(seen)
-            await asyncio.sleep(0)  # a store in memory waits for nothing
+        found = versions_of(await reader.find())
+        one = await reader.get("a")
+        found["a"] = one["versions"] if one is not None else []
+        for stream in STREAMS:
+            seen = found.get(stream, [])
+            assert seen == list(range(1, len(seen) + 1)), "a part of a stream"
+            assert len(seen) >= max(1, most.get(stream, 0)), "what was seen is gone"
+            most[stream] = len(seen)
 
-    async with _beside(watch()):
+    async with repeating(watch):
         yield
 
 
