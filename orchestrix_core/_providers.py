@@ -25,7 +25,7 @@ would send people to whoever has registered that name. It is only ever printed.
 """
 
 DEFAULT_BUS: Final = "memory"
-"""The message bus of an application that chooses none."""
+"""The message bus of an application that chooses none, and the store of one under test."""
 
 FIRST_BACKEND: Final = "sqlite"
 """The event store to begin with: embedded, durable, without a server."""

@@ -3,10 +3,11 @@ What tests of an application use; it needs no test framework and works with any.
 
 `given(Order, OrderPlaced(...)).when(Order.pay, 5).then(OrderPaid(...))` says what an aggregate or
 a decider does, `given(OrderTotals, OrderPlaced(...)).then_view(key, {...})` what a projection makes
-of events, `given(Fulfilment, ...).when(...).then_sends(...)` what a saga asks for; `frozen()` makes
-ids and times the same in each run.
+of events, `given(Fulfilment, ...).when(...).then_sends(...)` what a saga asks for.
+`application(...)` runs all of it in memory; `frozen()` makes ids and times the same in each run.
 """
 
+from orchestrix_core.testing._application import application
 from orchestrix_core.testing._decisions import Decision, Given
 from orchestrix_core.testing._frozen import Frozen, frozen
 from orchestrix_core.testing._given import given
@@ -20,6 +21,7 @@ __all__ = [
     "GivenProjection",
     "GivenSaga",
     "SagaDecision",
+    "application",
     "frozen",
     "given",
 ]
