@@ -67,7 +67,7 @@ def observers(configuration: Configuration, registry: PluginRegistry) -> list[In
     return [row for row in rows if row is not None]
 
 
-def require(backend: Backend, wanted: Collection[str]) -> None:
+def require(backend: Backend, wanted: Collection[str], needed_by: str | None = None) -> None:
     """Refuse, at start-up, a backend that lacks what the application needs."""
     for name in wanted:
         if name not in CAPABILITIES:
@@ -75,7 +75,7 @@ def require(backend: Backend, wanted: Collection[str]) -> None:
             raise ConfigurationError(reason, key="requires")
     missing = tuple(sorted({ASYNC, *wanted} - backend.capabilities))
     if missing:
-        raise MissingCapabilityError(backend.name, missing)
+        raise MissingCapabilityError(backend.name, missing, needed_by)
 
 
 def create(

@@ -171,7 +171,9 @@ class Orchestrix:
         hooked = plugins.instrumentation(configuration.document.table)
         watching = [create(configuration, row.backend) for row in observers(configuration, plugins)]
         store = event_store(configuration, plugins).backend
-        require(store, {*configuration.requires, *requires})
+        require(store, requires)
+        where = configuration.document.source(("requires",))
+        require(store, configuration.requires, f"`requires` of {where}")
         bus = message_bus(configuration, plugins)
         if bus is not None:
             require(bus.backend, ())

@@ -1,4 +1,4 @@
-"""`orchestrix doctor`: the configuration in force, and whether each backend answers."""
+"""`orchestrix doctor`: the settings in force; do the backends answer, can the application start."""
 
 from __future__ import annotations
 
@@ -11,9 +11,11 @@ import attrs
 import typer
 
 from orchestrix_core._backends import create, event_store, message_bus, observers, opened, ping
-from orchestrix_core.cli._output import print_json, print_table
+from orchestrix_core.cli._output import print_json, print_table, printable
 from orchestrix_core.cli._plugins import errors_document, print_errors
+from orchestrix_core.cli._run import application
 from orchestrix_core.cli._session import JsonOption, Session, run, session_of
+from orchestrix_core.errors import OrchestrixError
 from orchestrix_core.plugins import InstalledBackend
 from orchestrix_core.secrets import mask
 
@@ -41,20 +43,22 @@ def add_to(program: typer.Typer) -> None:
 
 def doctor(ctx: typer.Context, json: JsonOption = False) -> None:
     """
-    Show the configuration with the source of each value, and ping each backend.
+    Show the configuration with the source of each value, ping each backend, import the modules.
 
-    Ends with status 1 when a backend is not healthy. Secrets are masked.
+    Ends with status 1 when a backend is not healthy, or the application cannot start: a module
+    cannot be imported, or the store lacks what is required. Secrets are masked.
     """
     session = session_of(ctx)
     session.configuration.check_names(session.registry)
     rows = list(_in_use(session))
     entries = session.configuration.entries(session.registry)
     health = run(_examine(session, rows))
+    wrong = _hindrance(session)
     if json:
-        print_json(_document(session, [attrs.asdict(entry) for entry in entries], health))
+        print_json(_document(session, [attrs.asdict(entry) for entry in entries], health, wrong))
     else:
-        _print(session, [attrs.astuple(entry) for entry in entries], health)
-    if not all(row.healthy for row in health):
+        _print(session, [attrs.astuple(entry) for entry in entries], health, wrong)
+    if wrong is not None or not all(row.healthy for row in health):
         raise typer.Exit(1)
 
 
@@ -88,17 +92,31 @@ async def _health(session: Session, row: InstalledBackend) -> Health:
     return Health(kind, name, row.plugin.distribution, error is None, took, error)
 
 
-def _document(session: Session, entries: list[Any], health: list[Health]) -> dict[str, Any]:
+def _hindrance(session: Session) -> str | None:
+    """Return why `orchestrix run` would not come to open the backends; None: it would."""
+    try:
+        application(session)._engine.check()
+    except OrchestrixError as exc:
+        return mask(str(exc))
+    except Exception as exc:  # whatever a module does: this is what the doctor is here to tell
+        return mask(f"{type(exc).__name__}: {exc}")
+    return None
+
+
+def _document(
+    session: Session, entries: list[Any], health: list[Health], wrong: str | None
+) -> dict[str, Any]:
     file = session.configuration.document.file
     return {
-        "healthy": all(row.healthy for row in health),
+        "healthy": wrong is None and all(row.healthy for row in health),
         "configuration": {"file": str(file) if file else None, "settings": entries},
+        "application": {"healthy": wrong is None, "error": wrong},
         "backends": [attrs.asdict(row) for row in health],
         "errors": errors_document(session.registry),
     }
 
 
-def _print(session: Session, entries: list[Any], health: list[Health]) -> None:
+def _print(session: Session, entries: list[Any], health: list[Health], wrong: str | None) -> None:
     file = session.configuration.document.file
     typer.echo(f"configuration: {file or 'none found'}")
     print_table(("key", "value", "source"), entries)
@@ -107,4 +125,5 @@ def _print(session: Session, entries: list[Any], health: list[Health]) -> None:
         (r.kind, r.name, r.distribution, r.error or "ok", f"{r.milliseconds} ms") for r in health
     ]
     print_table(("kind", "name", "distribution", "health", "time"), rows)
+    typer.echo(f"\napplication: {'it can start' if wrong is None else printable(wrong)}")
     print_errors(session.registry)

@@ -25,7 +25,7 @@ from orchestrix_core.errors import (
     UpcastingError,
 )
 
-__all__ = ["add_to"]
+__all__ = ["add_to", "application"]
 
 _SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
 _WRONG_CODE: Final = (
@@ -57,7 +57,7 @@ def work(
     status 0. A second signal ends it at once. Any number of workers may run.
     """
     session = session_of(ctx)
-    app = _application(session)
+    app = application(session)
     logging.basicConfig(
         level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
     )
@@ -68,7 +68,7 @@ def work(
         raise
 
 
-def _application(session: Session) -> Orchestrix:
+def application(session: Session) -> Orchestrix:
     """Make the application; what its modules do wrong is said as of the configuration."""
     session.import_modules()
     try:

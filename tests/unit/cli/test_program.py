@@ -67,6 +67,29 @@ def orchestrix_backends():
     return [Backend(kind="tracing", name="watcher", config=Config, create=Config)]
 """
 
+TWICE = """
+from orchestrix_core import Command, MessageRegistry, handles
+
+class Twice(Command, registry=MessageRegistry()):
+    pass
+
+@handles(Twice)
+async def one(command: Twice) -> None: ...
+
+@handles(Twice)
+async def two(command: Twice) -> None: ...
+"""
+
+HEARING = """
+from orchestrix_core import Event, MessageRegistry, on
+
+class Heard(Event, registry=MessageRegistry()):
+    pass
+
+@on(Heard)
+async def hear(event: Heard) -> None: ...
+"""
+
 CHOSEN = BLOCKED + 'event_store = "acme"\nmessage_bus = "acme"\n'
 
 
@@ -268,6 +291,33 @@ class TestDoctor:
         report = json.loads(orchestrix("doctor", "--json").out)
         assert [row["healthy"] for row in report["backends"]] == [False, True]
         assert report["healthy"] is False
+        assert report["application"] == {"healthy": True, "error": None}
+
+    @pytest.mark.parametrize(
+        ("settings", "told"),
+        [
+            ('requires = ["documents"]', "'acme' lacks documents, which `requires` of "),
+            (
+                'modules = ["nowhere"]',
+                "orchestrix.modules: the module 'nowhere' cannot be imported",
+            ),
+            ('modules = ["raising"]', "ZeroDivisionError: at import"),
+            ('modules = ["twice"]', "orchestrix.modules: the modules do not fit together"),
+            ('modules = ["hearing"]', "'acme' lacks documents, global_log, which "),
+        ],
+    )
+    def test_what_cannot_start(self, orchestrix, acme, tmp_path, settings, told):
+        (tmp_path / "raising.py").write_text("raise ZeroDivisionError('at import')")
+        (tmp_path / "twice.py").write_text(TWICE)
+        (tmp_path / "hearing.py").write_text(HEARING)
+        acme(text=CHOSEN + settings)
+        done = orchestrix("doctor")
+        assert done.status == 1
+        assert told in done.out
+        report = json.loads(orchestrix("doctor", "--json").out)
+        assert [row["healthy"] for row in report["backends"]] == [True, True]
+        assert report["healthy"] is report["application"]["healthy"] is False
+        assert told in report["application"]["error"]
 
 
 class TestInit:
