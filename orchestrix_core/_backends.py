@@ -14,7 +14,11 @@ from orchestrix_core._providers import DEFAULT_BUS
 from orchestrix_core.configuration import Configuration
 from orchestrix_core.configuration._document import nearest
 from orchestrix_core.configuration._structuring import config_fields
-from orchestrix_core.errors import ConfigurationError, MissingCapabilityError
+from orchestrix_core.errors import (
+    BackendNotFoundError,
+    ConfigurationError,
+    MissingCapabilityError,
+)
 from orchestrix_core.hookspecs import Backend, Kind
 from orchestrix_core.plugins import InstalledBackend, PluginRegistry
 from orchestrix_core.secrets import mask
@@ -39,7 +43,23 @@ def chosen(
 ) -> InstalledBackend | None:
     """Return the backend that the configuration chooses; None when it chooses none."""
     name = configuration.chosen.get(kind)
-    return None if name is None else registry.installed(kind, name)
+    if name is None:
+        return None
+    try:
+        return registry.installed(kind, name)
+    except BackendNotFoundError as exc:
+        raise _placed(configuration, exc, kind, name) from exc
+
+
+def _placed(
+    configuration: Configuration, error: BackendNotFoundError, kind: Kind, name: str
+) -> BackendNotFoundError:
+    """Return the error with the place where the name is written."""
+    document = configuration.document
+    by_name = "use" in document.table[kind]  # otherwise its settings alone choose it
+    key = ".".join((document.root, kind) if by_name else (document.root, kind, name))
+    where = f"{document.source((kind, 'use') if by_name else (kind, name))}: {key}"
+    return BackendNotFoundError(kind, name, error.installed, error.hint, where)
 
 
 def event_store(configuration: Configuration, registry: PluginRegistry) -> InstalledBackend:

@@ -178,18 +178,27 @@ class PluginLoadError(OrchestrixError):
 
 
 class BackendNotFoundError(OrchestrixError):
-    """No installed plugin offers a backend of this kind and name."""
+    """No installed plugin offers a backend of this kind and name; `where` says who wants it."""
 
-    def __init__(self, kind: str, name: str, installed: tuple[str, ...], hint: str) -> None:
+    def __init__(
+        self,
+        kind: str,
+        name: str,
+        installed: tuple[str, ...],
+        hint: str,
+        where: str | None = None,
+    ) -> None:
         self.kind = kind
         self.name = name
         self.installed = installed
         self.hint = hint
-        super().__init__(kind, name, installed, hint)
+        self.where = where
+        super().__init__(kind, name, installed, hint, where)
 
     def __str__(self) -> str:
         have = ", ".join(self.installed) or "none"
-        return f"no {self.kind} backend named {self.name!r} (installed: {have}); {self.hint}"
+        place = "" if self.where is None else f"{self.where}: "
+        return f"{place}no {self.kind} backend named {self.name!r} (installed: {have}); {self.hint}"
 
 
 class MissingCapabilityError(OrchestrixError):

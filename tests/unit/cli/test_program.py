@@ -219,6 +219,29 @@ class TestWrongInput:
         assert done.status == 2
         assert "pip install orchestrix-sqlite" in done.err
 
+    @pytest.mark.parametrize(
+        ("text", "key"),
+        [
+            ('event_store = "acmee"', "orchestrix.event_store"),
+            ("[orchestrix.event_store.acmee]", "orchestrix.event_store.acmee"),
+        ],
+    )
+    def test_a_misspelt_backend(self, orchestrix, acme, tmp_path, text, key):
+        acme(text=BLOCKED + text)
+        for command in ("doctor", "streams", "run"):
+            done = orchestrix(command)
+            assert done.status == 2
+            (line,) = done.err.splitlines()
+            assert f"{tmp_path / 'orchestrix.toml'}: {key}: no event_store backend named" in line
+            assert "did you mean 'acme'?" in line
+
+    def test_a_misspelt_backend_in_the_environment(self, orchestrix, acme, monkeypatch):
+        acme()
+        monkeypatch.setenv("ORCHESTRIX__EVENT_STORE", "acmee")
+        done = orchestrix("doctor")
+        assert done.status == 2
+        assert "variable ORCHESTRIX__EVENT_STORE: orchestrix.event_store: no event_" in done.err
+
     def test_a_file_that_is_not_there(self, orchestrix):
         done = orchestrix("--config", "no.toml", "doctor")
         assert done.status == 2
