@@ -13,6 +13,7 @@ from orchestrix_core.aggregates._past import happened
 from orchestrix_core.cli._aggregates import Found, find_aggregate, import_application, states
 from orchestrix_core.cli._output import print_json, print_table, printable
 from orchestrix_core.cli._read import StreamArgument, open_store
+from orchestrix_core.cli._saga_state import is_saga, print_saga
 from orchestrix_core.cli._session import JsonOption, Session, run, session_of
 from orchestrix_core.cli._values import (
     ABSENT,
@@ -56,7 +57,8 @@ def state(
     Print the state of an aggregate, as its events made it.
 
     The modules of the configuration are imported: the aggregate is theirs. It is made anew and its
-    stored events are applied; nothing is written.
+    stored events are applied; nothing is written. Of an instance of a saga, saga-NAME-KEY, it is
+    the state that was stored with its last reaction, and the commands it asked for.
     """
     session = session_of(ctx)
     events = _load(session, stream, aggregate)
@@ -64,6 +66,9 @@ def state(
         _print_nothing(stream, json)
         return
     until = len(events) if at is None else _version(stream, events, at, "--at")
+    if aggregate is None and is_saga(events):
+        print_saga(stream, events, until, json)
+        return
     found = find_aggregate(session, stream, events, aggregate)
     *_, last = states(found, stream, events[:until])
     time = events[until - 1].timestamp.isoformat() if until else None
@@ -90,6 +95,9 @@ def diff(
     if not events:
         _print_nothing(stream, json)
         return
+    if aggregate is None and is_saga(events):
+        reason = f"{stream!r} is an instance of a saga: orchestrix state --at N shows how it was"
+        raise typer.BadParameter(reason, param_hint="STREAM")
     first, last = _version(stream, events, a, "A"), _version(stream, events, b, "B")
     if last < first:
         reason = f"version {last} comes before {first}: the earlier one stands first"

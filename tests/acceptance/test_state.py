@@ -316,3 +316,91 @@ class TestDiff:
 
     def test_an_unknown_stream(self, look):
         assert look("diff", "NO", 0, 1).out == "stream 'NO' has no events\n"
+
+
+SAGA = """
+from datetime import timedelta
+
+from orchestrix_core import Command, Event, Saga, handles, on
+
+
+class Ordered(Event, type="state-saga.ordered"):
+    order: str
+
+class Overdue(Event, type="state-saga.overdue"):
+    pass
+
+class Reserve(Command, type="state-saga.reserve"):
+    order: str
+
+class Release(Command, type="state-saga.release"):
+    order: str
+
+@handles(Reserve)
+async def reserve(command: Reserve) -> None: ...
+
+@handles(Release)
+async def release(command: Release) -> None: ...
+
+class Shipping(Saga, key="order"):
+    state: dict[str, str] = {}
+
+    @on(Ordered, starts=True)
+    def ordered(self, event: Ordered) -> None:
+        self.state = {"reserved": event.order}
+        self.send(Reserve(order=event.order), undo=Release(order=event.order))
+        self.schedule(Overdue(), after=timedelta(0))
+
+    @on(Overdue, timeout=True)
+    def overdue(self, event: Overdue) -> None:
+        self.compensate()
+"""
+
+
+async def order(file):
+    """Have an order, whose time is out at once; return when the saga has taken back all."""
+    module = importlib.import_module("state_saga")
+    async with Orchestrix.from_config(file) as app, asyncio.timeout(60):
+        await app.store.save("ORD-1", [module.Ordered(order="ORD-1")])
+        async for _ in app.log.subscribe():
+            noted = [e.type for e in await app.store.load("saga-Shipping-ORD-1")]
+            if noted.count("orchestrix.saga.commands-sent") == 2:
+                return
+
+
+class TestSaga:
+    @pytest.fixture
+    def saga(self, tmp_path, monkeypatch, orchestrix):
+        (tmp_path / "state_saga.py").write_text(SAGA)
+        file = tmp_path / "orchestrix.toml"
+        file.write_text(CONFIGURATION.replace("state_shop", "state_saga"))
+        monkeypatch.syspath_prepend(str(tmp_path))
+        monkeypatch.delitem(sys.modules, "state_saga", raising=False)
+        asyncio.run(order(file))
+        return lambda *arguments: orchestrix("--config", file, *arguments)
+
+    def test_state_status_and_commands(self, saga):
+        found = document(saga("state", "saga-Shipping-ORD-1", "--json"))
+        assert (found["saga"], found["key"]) == ("Shipping", "ORD-1")
+        assert (found["status"], found["state"]) == ("compensated", {"reserved": "ORD-1"})
+        first, second = found["commands"]
+        assert (first["type"], first["data"]["order"]) == ("state-saga.reserve", "ORD-1")
+        assert (second["type"], second["undoes"]) == ("state-saga.release", first["id"])
+        assert (first["handled"], second["handled"]) == (True, True)
+
+        before = document(saga("state", "saga-Shipping-ORD-1", "--at", 1, "--json"))
+        assert before["status"] == "running"
+        assert [row["handled"] for row in before["commands"]] == [False]
+        assert document(saga("state", "saga-Shipping-ORD-1", "--at", 0, "--json"))["status"] is None
+
+        lines = saga("state", "saga-Shipping-ORD-1").out.splitlines()
+        assert lines[0].startswith("saga Shipping 'ORD-1' at version ")
+        assert lines[0].endswith(", compensated")
+        assert lines[2].split() == ["reserved", '"ORD-1"']
+        assert "state-saga.release (takes back)" in lines[-1]
+        assert lines[-1].endswith("  handled")
+
+    def test_diff_says_what_to_do_instead(self, saga):
+        done = saga("diff", "saga-Shipping-ORD-1", 0, 1)
+        assert done.status == 2
+        assert "is an instance of a saga: orchestrix state --at N" in done.err
