@@ -40,6 +40,7 @@ from orchestrix_core.configuration import Configuration
 from orchestrix_core.plugins import PluginRegistry
 
 FILE_NAME = re.compile(r"# ([\w./-]+\.\w+)$")
+MODULE = re.compile(r"# (\w+)\.py\n")
 INSTALLABLE = {
     "orchestrix-core", "orchestrix-core[demo]", "orchestrix-memory", "orchestrix-sqlite",
     "orchestrix-postgres", "orchestrix-jaeger", "orchestrix-jaeger[otlp]",
@@ -81,6 +82,9 @@ class Page:
 
     def python(self, example: Example) -> None:
         write_named(example.parsed)
+        if module := MODULE.match(example.parsed):
+            # It runs here: who imports it gets these classes, not twins of the same stored names.
+            sys.modules.setdefault(module[1], self.program)
         # Blank lines in front give a traceback the line numbers of the page.
         source = "\n" * (example.line + example.parsed.line_offset) + example.parsed
         flags = ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
