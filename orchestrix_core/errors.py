@@ -142,8 +142,17 @@ class AmbiguousMessageType(OrchestrixError):
     def __str__(self) -> str:
         return (
             f"the stored name {self.type!r} belongs to both {self.first} and {self.second}: "
-            'give one of them a name of its own, class X(Event, type="...")'
+            f"{self._advice()}"
         )
+
+    def _advice(self) -> str:
+        first, second = (name.partition(".") for name in sorted((self.first, self.second)))
+        if first[0] == "__main__" and second[2].endswith(first[2]):
+            return (
+                "the program that runs is imported a second time by its own name; keep messages in "
+                "a module of their own, or leave the program out of `modules`"
+            )
+        return 'give one of them a name of its own, class X(Event, type="...")'
 
 
 class UpcastingError(OrchestrixError):

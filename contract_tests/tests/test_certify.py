@@ -148,7 +148,7 @@ def test_memory_is_certified(certify: Callable[..., Done], tmp_path: Path) -> No
     assert "- `AppendContract::test_large_batch`: passed" in report
 
 
-SOME = ("--test", "*::test_empty_save_*", "--test", "EventStoreStateMachine", "--examples", "10")
+SOME = ("--test", "*::test_empty_save_*", "--test", "EventStoreStateMachine", "--examples", "100")
 
 
 def test_broken_backend_is_named_with_its_history(certify: Callable[..., Done]) -> None:

@@ -163,3 +163,10 @@ def test_two_upcasters_for_one_step_are_refused(registry):
 def test_from_version_is_a_whole_number_from_one(registry, from_version):
     with pytest.raises(ValueError, match="from_version"):
         upcaster("Shipped", from_version=from_version, registry=registry)
+
+
+def test_a_program_that_is_imported_again_is_told_so():
+    twice = AmbiguousMessageType("Placed", "shop.Placed", "__main__.Placed")
+    assert "imported a second time" in str(twice)
+    assert "modules" in str(twice)
+    assert "imported a second time" not in str(AmbiguousMessageType("P", "a.Placed", "b.Placed"))
