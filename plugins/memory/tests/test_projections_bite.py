@@ -11,7 +11,14 @@ from orchestrix_contract_tests import ProjectionContract, driver
 from orchestrix_contract_tests.driver import Stores
 from orchestrix_core import MissingCapabilityError, Projection, Projections, View, on
 from orchestrix_core.messages import Event
-from orchestrix_core.projections import ProjectionReader, _inline, _keeper, _rebuild, _updates
+from orchestrix_core.projections import (
+    ProjectionReader,
+    _inline,
+    _keeper,
+    _rebuild,
+    _switch,
+    _updates,
+)
 from orchestrix_core.projections._switch import Switch
 
 (ASYNC,) = (
@@ -69,6 +76,22 @@ def restarted(*_args):
     return False
 
 
+def leave_all_to_the_switch(monkeypatch):
+    """Let nothing be built before the switch, and let that have any number of events to handle."""
+
+    async def at_once(self, goal):
+        return None
+
+    monkeypatch.setattr(_rebuild._Rebuild, "_reach", at_once)
+    monkeypatch.setattr(_switch, "CLOSE", 10_000)
+
+
+async def test_a_switch_may_have_everything_to_do(store, stores, monkeypatch):
+    leave_all_to_the_switch(monkeypatch)
+    contract = ProjectionContract()
+    await contract.test_new_view_replaces_the_old_one_under_readers_and_writers(store, stores)
+
+
 BROKEN = [
     (_updates, "view_of", EffectOutsideOfTheTransaction, "handler_that_fails_behind_its_effect"),
     (Switch, "_missing", nothing, "new_view_replaces_the_old_one_under_readers_and_writers"),
@@ -98,6 +121,8 @@ async def test_what_is_broken_is_caught(
     given = {"store": store, "stores": stores, "caplog": caplog}
     arguments = {each: given[each] for each in signature(method).parameters}
     monkeypatch.setattr(owner, name, broken)
+    if name == "_missing":  # that there is something missing must not be left to chance
+        leave_all_to_the_switch(monkeypatch)
     monkeypatch.setattr(driver, "PATIENCE", 1.5)
     with pytest.raises((AssertionError, pytest.fail.Exception, TimeoutError)):
         await method(**arguments)
