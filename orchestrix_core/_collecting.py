@@ -9,10 +9,10 @@ from typing import Any, Final, TypeAlias
 
 from orchestrix_core import _unit
 from orchestrix_core._unit import Change
+from orchestrix_core._wrapping import Wrapped
 from orchestrix_core.documents import Transaction
 from orchestrix_core.messages import Event
 from orchestrix_core.records import RecordedEvent, Snapshot, StreamWrite
-from orchestrix_core.stores import AsyncLifecycle
 from orchestrix_core.validation import check_append, check_id, check_range, check_writes
 
 __all__ = ["Append", "Around", "StoreGround", "collecting"]
@@ -73,27 +73,12 @@ async def _go_on(
     await around(transaction, writes, proceed)
 
 
-class _Collecting(AsyncLifecycle):
+class _Collecting(Wrapped):
     """A store that has documents, for handlers: they neither see nor need the unit they work in."""
 
     def __init__(self, ground: StoreGround) -> None:
+        super().__init__(ground.backend)
         self._ground = ground
-        self._store = ground.backend
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._store, name)
-
-    def __repr__(self) -> str:
-        return repr(self._store)
-
-    async def initialize(self) -> None:
-        await self._store.initialize()
-
-    async def close(self) -> None:
-        await self._store.close()
-
-    async def ping(self) -> bool:
-        return bool(await self._store.ping())
 
     async def save(
         self, aggregate_id: str, events: Sequence[Event], expected_version: int | None = None

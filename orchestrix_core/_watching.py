@@ -6,10 +6,10 @@ from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from contextlib import asynccontextmanager
 from typing import Any, Final, TypeVar
 
+from orchestrix_core._wrapping import Wrapped
 from orchestrix_core.documents import AsyncDocumentStore, Transaction
 from orchestrix_core.instrumentation import NO_INSTRUMENTATION, Instrumentation
 from orchestrix_core.messages import Message
-from orchestrix_core.stores import AsyncLifecycle
 
 __all__ = ["about", "watched"]
 
@@ -44,28 +44,13 @@ def about(message: Message, **more: str) -> dict[str, str]:
     return attributes
 
 
-class _Watched(AsyncLifecycle):
+class _Watched(Wrapped):
     """What every store has; `watched` adds the operations that this one has."""
 
     def __init__(self, store: Any, watch: Instrumentation, backend: str) -> None:
-        self._store = store
+        super().__init__(store)
         self._watch = watch
         self._backend = backend
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._store, name)  # what is no operation: subscribe, backup, settings
-
-    def __repr__(self) -> str:
-        return repr(self._store)
-
-    async def initialize(self) -> None:
-        await self._store.initialize()
-
-    async def close(self) -> None:
-        await self._store.close()
-
-    async def ping(self) -> bool:
-        return bool(await self._store.ping())
 
 
 def watched(store: S, watch: Instrumentation, backend: str) -> S:

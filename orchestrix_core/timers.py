@@ -178,9 +178,11 @@ class Timers:
         body = timer.body
         data, kind = body["command"].encode(), self._class_of(timer)
         command: Any
-        if kind is None or kind.__message_version__ != body["version"]:
-            command = self._serializer.decode(body["type"], body["version"], data)
-        elif isinstance(self._serializer, JSONSerializer):  # also of another registry
+        if (
+            isinstance(self._serializer, JSONSerializer)  # also of another registry
+            and kind is not None
+            and kind.__message_version__ == body["version"]
+        ):
             command = self._serializer.codec(kind).decode(data)  # type: ignore[type-var]  # a message
         else:
             command = self._serializer.decode(body["type"], body["version"], data)
