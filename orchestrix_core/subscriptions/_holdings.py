@@ -8,8 +8,8 @@ from collections.abc import Collection
 from contextlib import suppress
 from typing import Any, Final
 
-from orchestrix_core.errors import OrchestrixError, RevisionConflictError, StoreClosedError
-from orchestrix_core.subscriptions._checkpoints import CHECKPOINTS, documents_in
+from orchestrix_core.documents import Document
+from orchestrix_core.errors import OrchestrixError, StoreClosedError
 from orchestrix_core.subscriptions._feed import Feed, Pages
 from orchestrix_core.subscriptions._lease import Lease, LeaseLost
 from orchestrix_core.subscriptions._runner import Runner
@@ -41,12 +41,23 @@ class Holdings:
         self._feed = feed
         self._owner = owner
         self._seconds = lease
+        self._leases: dict[str, Lease] = {}  # claimed, or perhaps, and not known to be given back
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._pages: dict[frozenset[str] | None, Pages] = {}
         self._dirty = asyncio.Event()
 
-    def start(self, subscription: Subscription, partition: int, lease: Lease) -> None:
-        """Run a partition that was claimed."""
+    async def claim(self, subscription: Subscription, partition: int, seen: Document) -> bool:
+        """Take a partition over as it was seen, and run it; False when somebody else has it."""
+        lease = Lease(seen, self._owner, self._seconds)
+        # First: cancelled or cut off in its commit, a claim may still take effect.
+        self._leases[lease.key] = lease
+        if await lease.claim(self._store, subscription):
+            self._start(subscription, partition, lease)
+            return True
+        del self._leases[lease.key]
+        return False
+
+    def _start(self, subscription: Subscription, partition: int, lease: Lease) -> None:
         types = subscription.types
         pages = self._pages.setdefault(types, Pages(self._store, types))
         runner = Runner(
@@ -77,6 +88,8 @@ class Holdings:
                 await lease.release(transaction)
         except OrchestrixError as error:  # then it runs out
             _log.debug("%s is not given back: %s", lease.key, error)
+        else:
+            del self._leases[lease.key]
 
     def look(self) -> None:
         """Have the runners see whether dead letters are to be handled again."""
@@ -166,12 +179,13 @@ class Holdings:
             await self._leave()
 
     async def _leave(self) -> None:
-        """Take the announcement back, and what was claimed by a call that was cancelled."""
-        left = [found async for found in documents_in(self._store, CHECKPOINTS)]
+        """
+        Take the announcement back, and what a cancelled call may have claimed.
+
+        Such a claim may still be on its way to its commit: it has locked the checkpoint by then,
+        so reading that in a transaction waits for it, where any other read would miss it.
+        """
         async with self._store.transaction() as transaction:
             await transaction.delete(WORKERS, self._owner)
-            for found in left:
-                if found.body.get("owner") == self._owner:
-                    body = {**found.body, "owner": None}
-                    with suppress(RevisionConflictError):  # it has another owner by now
-                        await transaction.put(CHECKPOINTS, found.key, body, expect=found.revision)
+            for _, lease in sorted(self._leases.items()):
+                await lease.release(transaction)

@@ -19,7 +19,7 @@ from orchestrix_core.errors import RevisionConflictError
 from orchestrix_core.subscriptions._checkpoints import CHECKPOINTS
 from orchestrix_core.subscriptions._subscription import Subscription
 
-__all__ = ["Lease", "LeaseLost", "PositionMoved", "claim"]
+__all__ = ["Lease", "LeaseLost", "PositionMoved"]
 
 
 class LeaseLost(Exception):
@@ -36,7 +36,10 @@ class PositionMoved(Exception):
 
 class Lease:
     """
-    The right to work on one partition, for as long as nobody took it over.
+    The right to work on one partition, once claimed, for as long as nobody took it over.
+
+    Args:
+        seen: the partition's checkpoint, as it was when it was found free.
 
     Attributes:
         key: of the partition's checkpoint.
@@ -45,15 +48,30 @@ class Lease:
         expires: when others may take over, by the event loop's clock.
     """
 
-    def __init__(self, key: str, owner: str, epoch: int, seconds: float, position: int) -> None:
-        self.key = key
-        self.position = position
-        self.stored = position
+    def __init__(self, seen: Document, owner: str, seconds: float) -> None:
+        self.key = seen.key
+        self.position: int = seen.body["position"]
+        self.stored = self.position
         self.expires = 0.0
+        self._seen = seen
         self._owner = owner
-        self._epoch = epoch
+        self._epoch: int = seen.body["epoch"] + 1
         self._seconds = seconds
         self._limit: asyncio.Timeout | None = None
+
+    async def claim(self, store: Any, subscription: Subscription) -> bool:
+        """Take the partition over; False when it has changed since it was seen: somebody lives."""
+        began = asyncio.get_running_loop().time()
+        try:
+            async with store.transaction() as transaction:
+                header = await transaction.get(CHECKPOINTS, subscription.name)
+                if header is None or header.body["partitions"] != subscription.partitions:
+                    return False  # laid out anew since it was seen
+                await self._put(transaction, self._seen, self.position, self._owner)
+        except RevisionConflictError:
+            return False
+        self._renewed(began)
+        return True
 
     async def commit(self, transaction: Transaction, position: int) -> None:
         """
@@ -143,23 +161,3 @@ class Lease:
             "lease": self._seconds,
         }
         await transaction.put(CHECKPOINTS, self.key, body, expect=document.revision)
-
-
-async def claim(
-    store: Any, seen: Document, subscription: Subscription, owner: str, seconds: float
-) -> Lease | None:
-    """Take a partition over as it was seen; None when it has changed since: somebody lives."""
-    began = asyncio.get_running_loop().time()
-    epoch = seen.body["epoch"] + 1
-    body = {**seen.body, "owner": owner, "epoch": epoch, "lease": seconds}
-    try:
-        async with store.transaction() as transaction:
-            header = await transaction.get(CHECKPOINTS, subscription.name)
-            if header is None or header.body["partitions"] != subscription.partitions:
-                return None  # laid out anew since it was seen
-            await transaction.put(CHECKPOINTS, seen.key, body, expect=seen.revision)
-    except RevisionConflictError:
-        return None
-    lease = Lease(seen.key, owner, epoch, seconds, seen.body["position"])
-    lease.renewed(lease.position, began)
-    return lease

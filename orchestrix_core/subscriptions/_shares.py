@@ -10,7 +10,6 @@ from orchestrix_core.errors import PartitionMismatchError, RevisionConflictError
 from orchestrix_core.subscriptions._balance import Watch, quota
 from orchestrix_core.subscriptions._checkpoints import CHECKPOINTS, checkpoint_key, documents_in
 from orchestrix_core.subscriptions._holdings import WORKERS, Holdings
-from orchestrix_core.subscriptions._lease import claim
 from orchestrix_core.subscriptions._subscription import Subscription
 
 __all__ = ["Shares"]
@@ -21,11 +20,10 @@ _BURY: Final = 10  # leases after which a worker that died is forgotten
 class Shares:
     """Looks at all checkpoints and workers, and sees to the share of this one."""
 
-    def __init__(self, store: Any, holdings: Holdings, owner: str, lease: float) -> None:
+    def __init__(self, store: Any, holdings: Holdings, owner: str) -> None:
         self._store = store
         self._holdings = holdings
         self._owner = owner
-        self._lease = lease
         self._checkpoints = Watch()
         self._workers = Watch()
 
@@ -82,11 +80,9 @@ class Shares:
         for number, key in enumerate(keys):
             if len(held) >= allowed:
                 return
-            if key in found and self._is_free(found[key], still[key]):
-                lease = await claim(self._store, found[key], subscription, self._owner, self._lease)
-                if lease is not None:
-                    self._holdings.start(subscription, number, lease)
-                    held.append(key)
+            free = key in found and self._is_free(found[key], still[key])
+            if free and await self._holdings.claim(subscription, number, found[key]):
+                held.append(key)
 
     def _is_held(self, key: str) -> bool:
         return key in self._holdings.runners and not self._holdings.runners[key].is_stopping

@@ -71,7 +71,7 @@ class Worker:
         self._subscriptions: dict[str, Subscription] = {}
         self._feed = Feed(store)
         self._holdings = Holdings(store, self._feed, self.owner, lease)
-        self._shares = Shares(store, self._holdings, self.owner, lease)
+        self._shares = Shares(store, self._holdings, self.owner)
         self._stopping = False
         self._running = False
         self._stirred = asyncio.Event()

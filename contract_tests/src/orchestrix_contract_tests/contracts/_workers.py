@@ -22,6 +22,7 @@ from orchestrix_core.subscriptions import (
 __all__ = [
     "EFFECTS",
     "QUICK",
+    "LateClaim",
     "Wrapped",
     "all_done",
     "count",
@@ -221,3 +222,47 @@ class Wrapped:
             self.forgets -= 1
             msg = "the answer to a commit is lost"
             raise StorageError(msg)
+
+
+class LateClaim(Wrapped):
+    """
+    A store whose commit of a claim is still under way when the caller has been cancelled.
+
+    It takes effect when the next transaction has begun.
+
+    Attributes:
+        claimed: set when a claim of the subscription `counting` is being committed.
+    """
+
+    def __init__(self, store: Driver) -> None:
+        super().__init__(store)
+        self.claimed = asyncio.Event()
+        self._next = asyncio.Event()
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[Transaction]:
+        self._next.set()
+        loop = asyncio.get_running_loop()
+        begun: asyncio.Future[Transaction] = loop.create_future()
+        ended: asyncio.Future[None] = loop.create_future()
+        kept = asyncio.create_task(self._keep(begun, ended))
+        transaction = await begun
+        try:
+            yield transaction
+        except Exception as error:
+            ended.set_exception(error)
+        else:
+            ended.set_result(None)
+        await asyncio.shield(kept)
+
+    async def _keep(self, begun: asyncio.Future[Transaction], ended: asyncio.Future[None]) -> None:
+        """Hold a transaction in a task of its own, which nobody cancels."""
+        async with self._store.transaction() as transaction:
+            begun.set_result(transaction)
+            await ended
+            seen = await transaction.get("subscriptions", "counting/0")
+            is_claim = seen is not None and seen.body["owner"] is not None
+            if is_claim and not self.claimed.is_set():
+                self._next.clear()
+                self.claimed.set()
+                await self._next.wait()

@@ -10,6 +10,7 @@ import pytest
 
 from orchestrix_contract_tests.contracts._store import StoreContract
 from orchestrix_contract_tests.contracts._workers import (
+    LateClaim,
     Wrapped,
     all_done,
     counting,
@@ -117,6 +118,16 @@ class WorkerLeaseContract(StoreContract, needs=("documents", "global_log", "asyn
                 await all_done(store, two)
             assert happened == ["cancelled", "handled 1"]
             cut.thaw()
+
+    async def test_claim_that_is_cancelled_in_its_commit_is_given_back(self, store: Driver) -> None:
+        """Workers: a commit under way, while the worker is cancelled, leaves no lease behind."""
+        late = LateClaim(store)
+        run = asyncio.create_task(Worker(late, [counting()], lease=3600).run())
+        await bounded(late.claimed.wait(), "the claim")
+        run.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await bounded(run, "the end of the worker")
+        assert await owners(store, "counting") == [None]
 
     async def test_long_handler_keeps_its_lease(self, store: Driver) -> None:
         """Workers: while a handler works, the lease is renewed for longer than it lasts."""
