@@ -68,6 +68,21 @@ def test_opening_waits_for_another_that_makes_the_file(path, monkeypatch):
     other.close()
 
 
+def test_a_write_looks_for_gaps_that_others_leave(path, monkeypatch, notes):
+    """SQLite's own waiting looks ten times a second, and a neighbour's gaps are far shorter."""
+    with SQLiteSyncEventStore(path) as store, closing(sqlite3.connect(path)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        waits = []
+
+        def sleep(seconds):
+            waits.append(seconds)
+            other.rollback()
+
+        monkeypatch.setattr(_database, "time", SimpleNamespace(sleep=sleep, monotonic=monotonic))
+        store.save("a", notes("1"), 0)
+        assert waits == [0.001]
+
+
 def test_opening_gives_up_after_busy_timeout(tmp_path):
     for number, lock in enumerate(("IMMEDIATE", "EXCLUSIVE")):
         path = tmp_path / f"{number}.db"
