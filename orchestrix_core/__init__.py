@@ -44,7 +44,7 @@ from orchestrix_core.errors import (
     UpcastingError,
 )
 from orchestrix_core.handlers import handles, on
-from orchestrix_core.hookspecs import Backend, ContractSubject, hookimpl
+from orchestrix_core.hookspecs import Backend, ContractSubject, Fault, hookimpl
 from orchestrix_core.instrumentation import NO_INSTRUMENTATION, Instrumentation, compose
 from orchestrix_core.json_encoder import OrchestrixJSONEncoder
 from orchestrix_core.messages import Command, Event, Message, RawEvent, stored_as
@@ -92,6 +92,7 @@ __all__ = [
     "Event",
     "EventLog",
     "EventStore",
+    "Fault",
     "Instrumentation",
     "InvalidCommandError",
     "JSONSerializer",

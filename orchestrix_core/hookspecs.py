@@ -8,6 +8,7 @@ hooks are functions decorated with `orchestrix_core.hookimpl`.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
 import attrs
@@ -23,6 +24,9 @@ __all__ = [
     "PROJECT",
     "Backend",
     "ContractSubject",
+    "Fault",
+    "FaultName",
+    "Faults",
     "Kind",
     "hookimpl",
     "orchestrix_backends",
@@ -38,9 +42,42 @@ ENTRY_POINT_GROUP: Final = "orchestrix.plugins"
 
 Kind: TypeAlias = Literal["event_store", "message_bus", "tracing", "metrics"]
 
+FaultName: TypeAlias = Literal[
+    "connection_cut", "lost_answer", "server_restart", "slow_commit", "pool_exhaustion"
+]
+"""
+The faults that a backend may offer, each with what it does within the block of `Fault.strike`.
+
+`connection_cut` cuts the connection of the next append in its middle, and `lost_answer` when it is
+committed, before the store hears of it; `server_restart` has the server crash and come back in the
+middle of the next append. `slow_commit` lets no append be committed before the block ends, and
+`pool_exhaustion` takes every connection that the store may have, until the block ends.
+"""
+
 hookspec = pluggy.HookspecMarker(PROJECT)
 hookimpl = pluggy.HookimplMarker(PROJECT)
 """Marks a function of a plugin as the implementation of the hook of the same name."""
+
+
+@attrs.frozen(kw_only=True)
+class Fault:
+    """
+    A fault, made ready.
+
+    `strike` is called with an open store and returns an async context manager: the fault is in
+    force within the block, and over with it. `create` makes the stores that it can strike, not yet
+    initialized and all on the same data; None makes them as in every other test.
+    """
+
+    strike: Callable[[Any], AbstractAsyncContextManager[Any]]
+    create: Callable[[], Any] | None = None
+
+
+Faults: TypeAlias = Mapping[FaultName, Callable[[], AbstractAsyncContextManager[Fault]] | str]
+"""
+For each fault a function that returns an async context manager, which gives it ready and tidies up
+behind it; or the reason why it is not offered. What is missing is not offered either.
+"""
 
 
 @attrs.frozen(kw_only=True)
@@ -60,7 +97,8 @@ class Backend:
     settings of a new, empty place: another file, schema or key prefix, which the directory alone
     decides, so that the same directory gives the same place. Without it the command refuses.
     `discard`, a function or a coroutine function, is called with those settings when all is
-    closed, and removes what is not in the directory.
+    closed, and removes what is not in the directory. `faults`, called with those settings, tells
+    which `Faults` `orchestrix certify --faults` can make on that place.
     """
 
     kind: Kind
@@ -70,6 +108,7 @@ class Backend:
     capabilities: frozenset[str] = frozenset()
     scratch: Callable[[Any, Any], Any] | None = None
     discard: Callable[[Any], Any] | None = None
+    faults: Callable[[Any], Faults] | None = None
 
 
 @attrs.frozen(kw_only=True)
@@ -82,7 +121,8 @@ class ContractSubject:
     another backend on the same data when it is called again with the same directory, takes an
     optional `serializer=`, and can be imported, since other processes call it too. `discard`, a
     function or a coroutine function, is called with the directory when all that was made on it is
-    closed, and removes what is not in the directory.
+    closed, and removes what is not in the directory. `faults`, called with the directory, tells
+    which `Faults` can be made on what `create` makes there.
     """
 
     kind: Kind
@@ -90,6 +130,7 @@ class ContractSubject:
     create: Callable[[Any], Any]
     capabilities: frozenset[str]
     discard: Callable[[Any], Any] | None = None
+    faults: Callable[[Any], Faults] | None = None
 
 
 @hookspec

@@ -219,7 +219,7 @@ def test_silence_ends_a_run(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(_running, "PATIENCE", 0.05)  # no Python starts in that time
     job = Job(
         kind="event_store", name="memory", configured=False, config=None, block=(), seed=1,
-        examples=None, tests=(), directory="",
+        examples=None, faults=False, tests=(), directory="",
     )  # fmt: skip
     certificate = _running.certify(job, {}, Silent())
     assert "nothing happened for" in str(certificate.error)
@@ -251,6 +251,20 @@ def test_what_is_skipped_for_another_reason_is_not_proven() -> None:
     assert not certificate_of(passed, partial=True).certified
     verdicts = [one.verdict for one in certificate_of(passed, undeclared, other).guarantees]
     assert verdicts == ["holds", "not proven", "not declared"]
+
+
+def test_fault_that_is_not_offered_is_told_and_never_holds() -> None:
+    passed = outcome("A::a", "Promise 1", "passed")
+    fault = outcome("A::b", "Server restart", "skipped", not_offered="it is | not ours")
+    undeclared = outcome("A::c", "Server restart", "skipped", missing="async")
+    certificate = certificate_of(passed, fault, undeclared)
+    assert certificate.certified
+    assert not certificate_of(fault).holds, "nothing was proven"
+    assert [one.verdict for one in certificate.guarantees] == ["holds", "not offered"]
+    rows = {row["name"]: row for row in certificate.document()["guarantees"]}
+    assert rows["Server restart"]["verdict"] == "not offered"
+    assert rows["Server restart"]["not_offered"] == ["it is | not ours"]
+    assert "Not offered: Server restart: it is \\| not ours" in page([certificate])
 
 
 def test_badge_tells_the_verdict() -> None:

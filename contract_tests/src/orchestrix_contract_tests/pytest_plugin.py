@@ -13,6 +13,7 @@ import pytest
 __all__ = [
     "BACKEND_PROPERTY",
     "MISSING_PROPERTY",
+    "NOT_OFFERED_PROPERTY",
     "pytest_addoption",
     "pytest_configure",
     "pytest_terminal_summary",
@@ -22,6 +23,8 @@ BACKEND_PROPERTY = "orchestrix_backend"
 """The user property of a test report that names the backend under contract."""
 MISSING_PROPERTY = "orchestrix_missing"
 """The user property that names the capability for want of which a test was skipped."""
+NOT_OFFERED_PROPERTY = "orchestrix_not_offered"
+"""The user property that says why the fault of a test is not offered by the backend."""
 
 pytest.register_assert_rewrite(
     "orchestrix_contract_tests.contracts",
@@ -51,7 +54,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     outcomes: defaultdict[str, Counter[str]] = defaultdict(Counter)
-    missing: defaultdict[str, Counter[str]] = defaultdict(Counter)
+    why: defaultdict[str, Counter[str]] = defaultdict(Counter)
     for outcome in ("passed", "failed", "error", "skipped", "xfailed", "xpassed"):
         for report in terminalreporter.getreports(outcome):
             properties = dict(getattr(report, "user_properties", ()))
@@ -59,11 +62,13 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
             if backend is not None:
                 outcomes[str(backend)][outcome] += 1
                 if MISSING_PROPERTY in properties:
-                    missing[str(backend)][str(properties[MISSING_PROPERTY])] += 1
+                    why[str(backend)][f"it does not declare {properties[MISSING_PROPERTY]!r}"] += 1
+                elif NOT_OFFERED_PROPERTY in properties:
+                    why[str(backend)][f"not offered: {properties[NOT_OFFERED_PROPERTY]}"] += 1
     if outcomes:
         terminalreporter.section("Orchestrix contract")
     for backend, counts in sorted(outcomes.items()):
         line = ", ".join(f"{count} {outcome}" for outcome, count in counts.items())
         terminalreporter.write_line(f"{backend}: {line}")
-        for capability, count in sorted(missing[backend].items()):
-            terminalreporter.write_line(f"    {count} skipped: it does not declare {capability!r}")
+        for reason, count in sorted(why[backend].items()):
+            terminalreporter.write_line(f"    {count} skipped: {reason}")

@@ -82,7 +82,7 @@ def classes(text: str) -> dict[str, Any]:
     """Return the test classes for a job; the module that pytest reads holds nothing else."""
     from orchestrix_contract_tests.certify._suites import classes_of  # after pytest rewrites it
 
-    return classes_of(subject_of(text))
+    return classes_of(subject_of(text), faults=Job.read(text).faults)
 
 
 def _run_tests(text: str, job: Job, observer: Observer) -> int:

@@ -8,6 +8,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
+import attrs
 import typer
 
 from orchestrix_contract_tests.certify._job import Job
@@ -33,6 +34,16 @@ class KindName(StrEnum):
     message_bus = "message_bus"
     tracing = "tracing"
     metrics = "metrics"
+
+
+@attrs.frozen(kw_only=True)
+class _How:
+    """What the options say of every run; see `Job`."""
+
+    seed: int
+    examples: int | None
+    faults: bool
+    tests: tuple[str, ...]
 
 
 def add_to(program: typer.Typer) -> None:
@@ -61,6 +72,13 @@ def certify(
     examples: Annotated[
         int | None, typer.Option(min=1, help="Examples for each generated test (25 unless told).")
     ] = None,
+    faults: Annotated[
+        bool,
+        typer.Option(
+            "--faults",
+            help="Make faults, too: lost connections, restarts, slow commits and others.",
+        ),
+    ] = False,
     verbose: Annotated[bool, typer.Option("--verbose", help="List every test.")] = False,
 ) -> None:
     """
@@ -76,8 +94,13 @@ def certify(
         note(f"left out: {mask(str(error))}")
     if not found:
         raise ConfigurationError("nothing to certify: no plugin of this kind offers a backend")
-    chosen = random.randrange(2**32) if seed is None else seed  # no secret
-    certificates = _run(session, found, chosen, examples, test or [])
+    how = _How(
+        seed=random.randrange(2**32) if seed is None else seed,  # no secret
+        examples=examples,
+        faults=faults,
+        tests=tuple(test or ()),
+    )
+    certificates = _run(session, found, how)
     if markdown is not None:
         _write(markdown, page(certificates))
     _print(certificates, json=json, verbose=verbose)
@@ -88,24 +111,15 @@ def _kind(given: KindName | None) -> Kind | None:
     return None if given is None else next(kind for kind in KINDS if kind == given)
 
 
-def _run(
-    session: Session, found: Iterable[Target], seed: int, examples: int | None, tests: list[str]
-) -> list[Certificate]:
+def _run(session: Session, found: Iterable[Target], how: _How) -> list[Certificate]:
     with Follow() as follow:
         try:
-            return [_certify(session, one, seed, examples, tests, follow) for one in found]
+            return [_certify(session, one, how, follow) for one in found]
         except KeyboardInterrupt:
             raise typer.Exit(INTERRUPTED) from None
 
 
-def _certify(
-    session: Session,
-    target: Target,
-    seed: int,
-    examples: int | None,
-    tests: list[str],
-    follow: Follow,
-) -> Certificate:
+def _certify(session: Session, target: Target, how: _How, follow: Follow) -> Certificate:
     file = session.configuration.document.file
     job = Job(
         kind=target.kind,
@@ -113,9 +127,10 @@ def _certify(
         configured=target.configured,
         config=str(file.resolve()) if file else None,
         block=session.configuration.block,
-        seed=seed,
-        examples=examples,
-        tests=tests,
+        seed=how.seed,
+        examples=how.examples,
+        faults=how.faults,
+        tests=how.tests,
         directory="",
     )
     return run_job(job, versions_with(target.plugin), follow, refused=target.refused)

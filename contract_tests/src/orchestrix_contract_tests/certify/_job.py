@@ -26,6 +26,7 @@ class Job:
         block: the plugins that must not be loaded.
         seed: what makes the generated examples.
         examples: how many there are for each generated test; None is the suite's own number.
+        faults: whether faults are made, too.
         tests: ids of tests, or patterns for them; none are all.
         directory: an empty directory for all that is made.
     """
@@ -37,6 +38,7 @@ class Job:
     block: Sequence[str]
     seed: int
     examples: int | None
+    faults: bool
     tests: Sequence[str]
     directory: str
 
@@ -52,6 +54,8 @@ class Job:
         words += ["certify", "--kind", self.kind, "--backend", self.name, "--seed", str(self.seed)]
         if self.examples is not None:
             words += ["--examples", str(self.examples)]
+        if self.faults:
+            words.append("--faults")
         return shlex.join(words)
 
     @classmethod

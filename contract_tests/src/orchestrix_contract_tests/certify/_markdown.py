@@ -35,6 +35,9 @@ def _section(certificate: Certificate) -> Iterator[str]:
     yield from ("| guarantee | about | verdict | tests | seconds |", "|---|---|---|---|---|")
     for guarantee in certificate.guarantees:
         yield _row(guarantee)
+    yield ""
+    for name, reasons in certificate.not_offered.items():
+        yield from (f"Not offered: {name}: {_cell('; '.join(reasons))}", "")
     for outcome in certificate.failures:
         yield from _failure(certificate, outcome)
     yield ""
@@ -71,6 +74,7 @@ def _tests(guarantee: Guarantee) -> Iterator[str]:
     yield from (f"<details><summary>{guarantee.name}: its tests</summary>", "")
     for outcome in guarantee.outcomes:
         why = f", for want of {outcome.missing}" if outcome.missing else ""
+        why += f", not offered: {outcome.not_offered}" if outcome.not_offered else ""
         became = f"{outcome.outcome}{why}, {outcome.seconds:.2f} s"
         yield f"- `{outcome.test}`: {became}. {outcome.claim}"
     yield from ("", "</details>", "")

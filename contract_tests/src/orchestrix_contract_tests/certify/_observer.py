@@ -94,16 +94,21 @@ class Observer:
 
     def _outcome(self, nodeid: str, phases: list[pytest.TestReport]) -> dict[str, Any]:
         # Not before pytest runs: it is this module that has the assertions of the suite explained.
-        from orchestrix_contract_tests.pytest_plugin import MISSING_PROPERTY
+        from orchestrix_contract_tests.pytest_plugin import (
+            MISSING_PROPERTY,
+            NOT_OFFERED_PROPERTY,
+        )
 
         failed = next((phase for phase in phases if phase.failed), None)
         skipped = next((phase for phase in phases if phase.skipped), None)
+        properties = dict(phases[-1].user_properties)
         facts = {
             "test": test_id(self._items[nodeid]),
             **self._about(nodeid),
             "outcome": "failed" if failed else "skipped" if skipped else "passed",
             "seconds": sum(phase.duration for phase in phases),
-            "missing": dict(phases[-1].user_properties).get(MISSING_PROPERTY),
+            "missing": properties.get(MISSING_PROPERTY),
+            "not_offered": properties.get(NOT_OFFERED_PROPERTY),
         }
         if failed:
             facts |= self._failure(nodeid, failed)

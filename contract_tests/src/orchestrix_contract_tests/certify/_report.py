@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal, TypeAlias
+from typing import Any, Final, Literal, TypeAlias
 
 import attrs
 
@@ -12,7 +12,9 @@ from orchestrix_contract_tests.certify._guarantees import in_order, title_of
 
 __all__ = ["Certificate", "Guarantee", "Outcome", "Verdict"]
 
-Verdict: TypeAlias = Literal["holds", "broken", "not proven", "not declared"]
+Verdict: TypeAlias = Literal["holds", "broken", "not proven", "not declared", "not offered"]
+
+_HARMLESS: Final = {"holds", "not declared", "not offered"}
 
 
 @attrs.frozen(kw_only=True)
@@ -27,6 +29,7 @@ class Outcome:
         outcome: "passed", "failed" or "skipped".
         seconds: how long it took, with its preparations.
         missing: the capability for want of which it was skipped.
+        not_offered: why the fault that it takes is not offered.
         reason: why it failed or was skipped.
         history: the shortest example that fails, where Hypothesis made one up.
     """
@@ -37,6 +40,7 @@ class Outcome:
     outcome: Literal["passed", "failed", "skipped"]
     seconds: float
     missing: str | None = None
+    not_offered: str | None = None
     reason: str | None = None
     history: str | None = None
 
@@ -61,8 +65,9 @@ class Guarantee:
             return "broken"
         if "passed" in found:
             return "holds"
-        undeclared = all(outcome.missing for outcome in self.outcomes)
-        return "not declared" if undeclared else "not proven"
+        if not all(outcome.missing or outcome.not_offered for outcome in self.outcomes):
+            return "not proven"
+        return "not offered" if self.not_offered else "not declared"
 
     def count(self, outcome: str) -> int:
         """Return how many tests had this outcome."""
@@ -77,6 +82,11 @@ class Guarantee:
     def missing(self) -> list[str]:
         """The capabilities that would have had more tests run."""
         return sorted({outcome.missing for outcome in self.outcomes if outcome.missing})
+
+    @property
+    def not_offered(self) -> list[str]:
+        """Why its fault cannot be made."""
+        return sorted({outcome.not_offered for outcome in self.outcomes if outcome.not_offered})
 
 
 @attrs.frozen(kw_only=True)
@@ -126,7 +136,12 @@ class Certificate:
     def holds(self) -> bool:
         """Whether the run came to its end and every declared guarantee holds."""
         verdicts = {guarantee.verdict for guarantee in self.guarantees}
-        return self.error is None and "holds" in verdicts and verdicts <= {"holds", "not declared"}
+        return self.error is None and "holds" in verdicts and verdicts <= _HARMLESS
+
+    @property
+    def not_offered(self) -> dict[str, list[str]]:
+        """The guarantees of faults that the backend does not offer, and why not."""
+        return {one.name: one.not_offered for one in self.guarantees if one.not_offered}
 
     @property
     def failures(self) -> list[Outcome]:
@@ -154,6 +169,7 @@ class Certificate:
             "verdict": guarantee.verdict,
             "seconds": round(guarantee.seconds, 3),
             "missing": guarantee.missing,
+            "not_offered": guarantee.not_offered,
             "tests": [self._test(outcome) for outcome in guarantee.outcomes],
         }
 

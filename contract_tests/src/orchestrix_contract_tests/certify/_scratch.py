@@ -11,7 +11,7 @@ from typing import Any
 from orchestrix_core import Backend, ContractSubject, OrchestrixError, Serializer
 from orchestrix_core._backends import make
 from orchestrix_core.configuration import Configuration
-from orchestrix_core.hookspecs import Kind
+from orchestrix_core.hookspecs import Faults, Kind
 from orchestrix_core.plugins import PluginRegistry
 from orchestrix_core.stores import PERSISTENT
 
@@ -35,6 +35,7 @@ def configured_subject(kind: Kind, name: str, config: str | None) -> ContractSub
         create=partial(_create, kind, name, config),
         capabilities=backend.capabilities,
         discard=partial(_discard, kind, name, config),
+        faults=partial(_faults, kind, name, config) if backend.faults else None,
     )
 
 
@@ -78,6 +79,12 @@ def _discard(kind: Kind, name: str, config: str | None, directory: Path) -> Any:
     if backend.discard is None:
         return None
     return backend.discard(_settings(kind, name, config, directory))
+
+
+def _faults(kind: Kind, name: str, config: str | None, directory: Path) -> Faults:
+    backend = _found(kind, name, config)[1]
+    assert backend.faults is not None
+    return backend.faults(_settings(kind, name, config, directory))
 
 
 def look_first(subject: ContractSubject, directory: Path) -> dict[str, str]:

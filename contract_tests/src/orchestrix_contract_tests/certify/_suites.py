@@ -13,11 +13,12 @@ from orchestrix_core.stores import ASYNC
 __all__ = ["classes_of"]
 
 
-def classes_of(subject: ContractSubject) -> dict[str, type[Contract]]:
-    """Return a test class for each contract of the subject's kind."""
+def classes_of(subject: ContractSubject, *, faults: bool) -> dict[str, type[Contract]]:
+    """Return a test class for each contract of the subject's kind; that of faults only if asked."""
     return {
         f"Test{contract.__name__}": type(f"Test{contract.__name__}", (contract,), _body(subject))
         for contract in _contracts(subject)
+        if faults or not issubclass(contract, contracts.FaultsContract)
     }
 
 

@@ -70,6 +70,8 @@ def print_certificate(certificate: Certificate, *, verbose: bool) -> None:
     rows = [_row(guarantee) for guarantee in certificate.guarantees]
     if rows:
         print_table(columns, rows)
+    for name, reasons in certificate.not_offered.items():
+        typer.echo(f"not offered: {name}: {printable('; '.join(reasons))}")
     if verbose:
         _print_tests(certificate)
     for outcome in certificate.failures:

@@ -7,6 +7,7 @@ from orchestrix_contract_tests.contracts.complete_store import CompleteStoreCont
 from orchestrix_contract_tests.contracts.documents import DocumentsContract
 from orchestrix_contract_tests.contracts.event_log import EventLogContract
 from orchestrix_contract_tests.contracts.event_store import EventStoreContract
+from orchestrix_contract_tests.contracts.faults import FaultsContract
 from orchestrix_contract_tests.contracts.instrumentation import InstrumentationContract
 from orchestrix_contract_tests.contracts.lifecycle import LifecycleContract
 from orchestrix_contract_tests.contracts.metrics import MetricsContract
@@ -27,6 +28,7 @@ __all__ = [
     "EventLogContract",
     "EventStoreContract",
     "EventStoreStateMachine",
+    "FaultsContract",
     "InstrumentationContract",
     "LifecycleContract",
     "MessageBusContract",
