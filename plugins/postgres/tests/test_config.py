@@ -48,6 +48,7 @@ class Elsewhere(Event, type="elsewhere.known", registry=MessageRegistry()):
         ("payload", "text"),
         ("statement_cache_size", -1),
         ("poll_interval", -1.0),
+        ("idle_timeout", 0),
         ("unknown", "ignore"),
     ],
 )

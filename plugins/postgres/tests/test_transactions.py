@@ -29,6 +29,11 @@ async def body_of(store, key="k"):
     return document and document.body
 
 
+async def bounded(call):
+    async with asyncio.timeout(PATIENCE):
+        return await call
+
+
 async def put(store, key, body):
     async with store.transaction() as transaction:
         return await transaction.put("c", key, body)
@@ -66,6 +71,23 @@ async def test_a_connection_that_is_lost_in_the_block(store, dsn, notes, step):
     assert await store.head() == 0
     assert await put(store, "k", {"n": 2}) == 2
     await store.save("b", notes("0"), 0)
+
+
+async def test_a_program_that_stands_still_in_a_transaction_holds_nobody_up(dsn, notes):
+    """It has appended, so every other append waits: until the server undoes it."""
+
+    async def change(store):
+        async with store.transaction() as transaction:
+            await transaction.append([StreamWrite("a", notes("1"))])
+            await bounded(other.save("b", notes("2"), 0))
+            with pytest.raises(StorageError, match="idle_timeout"):
+                await transaction.get("c", "k")
+
+    async with open_store(dsn) as other, open_store(dsn, idle_timeout=0.2) as store:
+        with pytest.raises(StorageError, match="a call in this transaction failed"):
+            await change(store)
+        assert [record.event.id for record in await store.read_log()] == ["2"]
+        await store.save("a", notes("3"), 0)
 
 
 async def test_a_connection_that_is_lost_before_the_commit(store, dsn, notes):

@@ -105,6 +105,9 @@ class PostgreSQLConfig:
         statement_cache_size: prepared statements for each connection; 0 for a pooler such as
             PgBouncer in transaction mode.
         poll_interval: seconds between two looks of a subscription that was not woken.
+        idle_timeout: seconds after which the server undoes a transaction whose program does
+            nothing: one that was paused must not hold up all others. Behind a pooler, that is,
+            with `statement_cache_size=0`, it is the pooler's or the role's to set.
         create: whether to make or upgrade the tables; without, missing ones are a `StorageError`.
         unknown: a stored name without a class is an error, or gives a `RawEvent`.
     """
@@ -117,5 +120,6 @@ class PostgreSQLConfig:
     payload: Payload = attrs.field(default="json", validator=_one_of("json", "jsonb"))
     statement_cache_size: int = attrs.field(default=100, validator=_count(0, 10_000))
     poll_interval: float = attrs.field(default=1.0, validator=_seconds)
+    idle_timeout: float = attrs.field(default=300.0, validator=_seconds)
     create: bool = True
     unknown: UnknownPolicy = attrs.field(default="error", validator=_one_of("error", "raw"))

@@ -130,8 +130,15 @@ class Database:
             "timeout": self.config.pool_timeout,
             "statement_cache_size": self.config.statement_cache_size,
             "max_cached_statement_lifetime": 0,  # they are few, and always the same
-            "server_settings": {"application_name": _APPLICATION},
+            "server_settings": self._server_settings(),
         }
+
+    def _server_settings(self) -> dict[str, str]:
+        settings = {"application_name": _APPLICATION}
+        if self.config.statement_cache_size:  # without, it is a pooler, which refuses the rest
+            milliseconds = max(1, round(self.config.idle_timeout * 1000))
+            settings["idle_in_transaction_session_timeout"] = str(milliseconds)
+        return settings
 
     @asynccontextmanager
     async def connection(self) -> AsyncIterator[Connection]:

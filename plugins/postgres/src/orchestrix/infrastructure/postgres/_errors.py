@@ -57,8 +57,8 @@ def is_unreachable(error: BaseException) -> bool:
     """Tell whether the server went away, as opposed to having said no."""
     if isinstance(error, asyncpg.PostgresError):
         return str(error.sqlstate).startswith(_LOST)
-    if isinstance(error, asyncpg.InterfaceError):
-        return "closed" in str(error)
+    if isinstance(error, asyncpg.InterfaceError):  # which has no kinds
+        return "closed" in str(error) or "released back to the pool" in str(error)
     # The server has said farewell to an idle connection, whose end has not arrived yet.
     if isinstance(error, asyncpg.InternalClientError):
         return True

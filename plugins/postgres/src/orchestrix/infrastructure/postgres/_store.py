@@ -60,6 +60,8 @@ class PostgreSQLEventStore(AsyncLifecycle):
         statement_cache_size: prepared statements for each connection; 0 for a pooler such as
             PgBouncer in transaction mode.
         poll_interval: seconds between two looks of a subscription that was not woken.
+        idle_timeout: seconds after which the server undoes a transaction whose program does
+            nothing; not behind a pooler.
         create: whether to make or upgrade the tables; without, missing ones are a `StorageError`.
         serializer: takes the place of the default `JSONSerializer`.
     """
@@ -72,6 +74,7 @@ class PostgreSQLEventStore(AsyncLifecycle):
     payload: Payload = field(default="json", kw_only=True)
     statement_cache_size: int = field(default=100, kw_only=True)
     poll_interval: float = field(default=1.0, kw_only=True)
+    idle_timeout: float = field(default=300.0, kw_only=True)
     create: bool = field(default=True, kw_only=True)
     serializer: Serializer | None = field(default=None, kw_only=True, compare=False)
     _opening: _Opening = field(init=False, compare=False, default_factory=_Opening)
@@ -92,6 +95,7 @@ class PostgreSQLEventStore(AsyncLifecycle):
             payload=self.payload,
             statement_cache_size=self.statement_cache_size,
             poll_interval=self.poll_interval,
+            idle_timeout=self.idle_timeout,
             create=self.create,
         )
 

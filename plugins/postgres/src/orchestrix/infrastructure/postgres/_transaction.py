@@ -59,6 +59,7 @@ class Transaction(SQLTransaction):
         self._ended = False
         self._failed = False
         self._failure: Exception | None = None
+        self._active = 0.0  # when the last call ended, by the event loop's clock
         self.appended = False
 
     async def get(self, collection: str, key: str) -> Document | None:
@@ -181,7 +182,21 @@ class Transaction(SQLTransaction):
             except BaseException as error:
                 self._failed = True
                 self._failure = error if isinstance(error, Exception) else None
+                self._explain(error)
                 raise
+            self._active = asyncio.get_running_loop().time()
+
+    def _explain(self, error: BaseException) -> None:
+        """Say why the connection was lost, where the server has told nobody."""
+        limit = self._database.config.idle_timeout
+        idle = asyncio.get_running_loop().time() - self._active
+        if isinstance(error, ConnectionLostError) and idle >= limit:
+            msg = (
+                f"{self._database.where}: nothing was done in this transaction for {idle:.3g} s, "
+                f"so the server has undone it after idle_timeout ({limit:g} s): do what takes long "
+                "outside of a transaction, or raise idle_timeout"
+            )
+            raise ConnectionLostError(msg) from error
 
     def _require_block(self) -> None:
         if self._ended:
@@ -216,6 +231,7 @@ class Transaction(SQLTransaction):
                 await stack.enter_async_context(
                     self._connection.transaction(isolation="read_committed")
                 )
+            self._active = asyncio.get_running_loop().time()
             self._stack = stack.pop_all()
 
     async def commit(self) -> None:

@@ -9,10 +9,11 @@ from typing import Final
 
 import typer
 
-from orchestrix.infrastructure.postgres import _commands, _scratch
+from orchestrix.infrastructure.postgres import _commands, _faults, _scratch
 from orchestrix.infrastructure.postgres._config import PostgreSQLConfig
 from orchestrix.infrastructure.postgres._store import PostgreSQLEventStore
 from orchestrix_core import Backend, ContractSubject, JSONSerializer, Secret, Serializer, hookimpl
+from orchestrix_core.hookspecs import Faults
 from orchestrix_core.stores import (
     ASYNC,
     DOCUMENTS,
@@ -50,6 +51,7 @@ def _create(config: PostgreSQLConfig, serializer: Serializer | None = None) -> P
         payload=config.payload,
         statement_cache_size=config.statement_cache_size,
         poll_interval=config.poll_interval,
+        idle_timeout=config.idle_timeout,
         create=config.create,
         serializer=serializer or JSONSerializer(unknown=config.unknown),
     )
@@ -70,6 +72,14 @@ def _fresh(directory: Path, dsn: str) -> PostgreSQLConfig:
     return _scratch.settings(PostgreSQLConfig(connection_string=Secret(dsn)), directory)
 
 
+def _faults_fresh(directory: Path, *, dsn: str) -> Faults:
+    return _faults_of(_fresh(directory, dsn))
+
+
+def _faults_of(config: PostgreSQLConfig) -> Faults:
+    return _faults.faults(config, _create)
+
+
 def contract_subject(dsn: str) -> ContractSubject:
     """Return how the contract suite makes stores in a database."""
     return ContractSubject(
@@ -78,6 +88,7 @@ def contract_subject(dsn: str) -> ContractSubject:
         create=partial(_create_fresh, dsn=dsn),
         capabilities=_CAPABILITIES,
         discard=partial(_discard_fresh, dsn=dsn),
+        faults=partial(_faults_fresh, dsn=dsn),
     )
 
 
@@ -93,6 +104,7 @@ def orchestrix_backends() -> list[Backend]:
             capabilities=_CAPABILITIES,
             scratch=_scratch.settings,
             discard=_scratch.drop,
+            faults=_faults_of,
         )
     ]
 
