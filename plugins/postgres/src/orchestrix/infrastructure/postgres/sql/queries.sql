@@ -151,3 +151,21 @@ CREATE TABLE IF NOT EXISTS :"schema".orchestrix_migrations (
 -- name: note_version
 -- Remember that a migration was applied.
 INSERT INTO :"schema".orchestrix_migrations (version) VALUES ($1);
+
+-- name: hold_appends
+-- For the contract suite: no append of others is committed before this transaction ends.
+LOCK TABLE :"schema".events IN SHARE ROW EXCLUSIVE MODE;
+
+-- name: held_appends
+-- For the contract suite: the sessions whose append waits for that.
+SELECT pid FROM pg_locks
+WHERE NOT granted AND locktype = 'relation' AND relation = ':"schema".events'::regclass
+AND database = (SELECT oid FROM pg_database WHERE datname = current_database());
+
+-- name: end_session
+-- For the contract suite: end one of the user's own sessions.
+SELECT pg_terminate_backend($1);
+
+-- name: has_session
+-- For the contract suite: whether a session is still there.
+SELECT EXISTS (SELECT FROM pg_locks WHERE pid = $1);
