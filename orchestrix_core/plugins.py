@@ -204,10 +204,16 @@ class PluginRegistry:
     def _claim(self, claim: InstalledBackend) -> None:
         holder = self._backends.setdefault(claim.key, claim)
         if holder is not claim:
-            kind, name = claim.key
-            by = f"{holder.plugin.distribution} {holder.plugin.version}".strip()
-            reason = f"the {kind} name {name!r} is taken by {by}; that backend is left out"
-            self._errors.append(claim.plugin.fault(reason))
+            self._errors.append(claim.plugin.fault(_taken(claim, holder.plugin)))
+
+
+def _taken(claim: InstalledBackend, holder: Plugin) -> str:
+    kind, name = claim.key
+    by = f"{holder.distribution} {holder.version}".strip()
+    reason = f"the {kind} name {name!r} is taken by {by}; that backend is left out"
+    if holder.distribution in (claim.plugin.distribution, BY_HAND):
+        return reason
+    return f"{reason}: to have it, block = [{holder.distribution!r}] in the configuration"
 
 
 def _is_backend(row: object) -> bool:

@@ -1,4 +1,4 @@
-"""`orchestrix plugins`: what is installed, from where, and what failed to load."""
+"""`orchestrix plugins`: what is installed, from where, what failed to load, what will go."""
 
 from __future__ import annotations
 
@@ -20,15 +20,30 @@ def add_to(program: typer.Typer) -> None:
 
 
 def plugins(ctx: typer.Context, json: JsonOption = False) -> None:
-    """List the installed backends, and the plugins that failed to load and why."""
+    """
+    List the installed backends, the plugins that failed to load and why, and what will go.
+
+    Ends with status 1 when something failed to load: all else works, but something is amiss.
+    """
     root = ctx.find_root()
     root.command.ask_plugins(root)  # type: ignore[attr-defined]  # the root is our Program
     registry = session_of(ctx).registry
     if json:
-        print_json({"backends": _backends(registry), "errors": errors_document(registry)})
+        print_json(_document(registry))
     else:
         _print_backends(registry)
         print_errors(registry)
+        _print_told("deprecated", _deprecations(registry))
+    if registry.errors:
+        raise typer.Exit(1)
+
+
+def _document(registry: PluginRegistry) -> dict[str, Any]:
+    return {
+        "backends": _backends(registry),
+        "errors": errors_document(registry),
+        "deprecations": _deprecations(registry),
+    }
 
 
 def errors_document(registry: PluginRegistry) -> list[dict[str, str]]:
@@ -46,10 +61,26 @@ def errors_document(registry: PluginRegistry) -> list[dict[str, str]]:
 
 def print_errors(registry: PluginRegistry) -> None:
     """Print what failed to load, when anything did."""
-    rows = [tuple(error.values()) for error in errors_document(registry)]
-    if rows:
-        typer.echo("\nfailed to load:")
-        print_table(("plugin", "distribution", "version", "reason"), rows)
+    _print_told("failed to load", errors_document(registry))
+
+
+def _print_told(what: str, document: list[dict[str, str]]) -> None:
+    if document:
+        typer.echo(f"\n{what}:")
+        print_table(tuple(document[0]), [tuple(row.values()) for row in document])
+
+
+def _deprecations(registry: PluginRegistry) -> list[dict[str, str]]:
+    return [
+        {
+            "plugin": plugin.name,
+            "distribution": plugin.distribution,
+            "version": plugin.version,
+            "reason": text,
+        }
+        for plugin in registry.plugins
+        for text in plugin.deprecations
+    ]
 
 
 def _backends(registry: PluginRegistry) -> list[dict[str, Any]]:

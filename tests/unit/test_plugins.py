@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from importlib import metadata
+
 import attrs
 import pytest
 import typer
@@ -9,6 +11,8 @@ from orchestrix_core.errors import BackendNotFoundError, PluginLoadError
 from orchestrix_core.hookspecs import Backend, ContractSubject, hookimpl
 from orchestrix_core.instrumentation import NO_INSTRUMENTATION
 from orchestrix_core.plugins import PluginRegistry
+
+CORE = metadata.version("orchestrix-core")
 
 OFFERS = """
 import attrs
@@ -68,7 +72,15 @@ def test_keyboard_interrupt_is_not_swallowed(install_plugin):
     ("hook", "told"),
     [
         ("def orchestrix_backends(extra): return []", "extra"),
-        ("def orchestrix_backend(): return []", "orchestrix_backend"),
+        (
+            "def orchestrix_backend(): return []",
+            "orchestrix_backend() is no hook of orchestrix-core {core}: "
+            "did you mean orchestrix_backends()?",
+        ),
+        (
+            "def orchestrix_gone(): pass",
+            "orchestrix_gone() is no hook of orchestrix-core {core}",
+        ),
         ("def orchestrix_backends(): return [42]", "42"),
         ("def orchestrix_backends(): return 42", "must return a list"),
         ("def orchestrix_backends(): raise ValueError('boom')", "boom"),
@@ -76,7 +88,8 @@ def test_keyboard_interrupt_is_not_swallowed(install_plugin):
 )
 def test_a_hook_of_the_wrong_shape_is_named(install_plugin, hook, told):
     install_plugin("acme-odd", f"from orchestrix_core.hookspecs import hookimpl\n@hookimpl\n{hook}")
-    assert told in only_error(PluginRegistry.discover(), "acme-odd").reason
+    reason = only_error(PluginRegistry.discover(), "acme-odd").reason
+    assert told.format(core=CORE) in reason
 
 
 def test_a_plugin_without_decorated_hooks_is_told_so(install_plugin):
@@ -92,13 +105,70 @@ def test_one_bad_row_leaves_the_good_rows_of_its_plugin(install_plugin):
     assert "acme" in stores(registry)
 
 
-@pytest.mark.parametrize("requires", ["orchestrix-core==99.0", "Orchestrix_Core>=99"])
-def test_a_plugin_for_another_core_is_not_even_imported(install_plugin, requires):
+@pytest.mark.parametrize(
+    ("requires", "advice"),
+    [
+        ("orchestrix-core==99.0", "take a newer core, pip install orchestrix-core==99.0"),
+        ("Orchestrix_Core>=99", "take a newer core, pip install 'Orchestrix_Core>=99'"),
+        ("orchestrix-core==99.*", "take a newer core, pip install 'orchestrix-core==99.*'"),
+        ("orchestrix-core<0.1", "look for a newer release, pip install -U acme-future"),
+        ("orchestrix-core>=0.0.1,<0.1", "look for a newer release, pip install -U acme-future"),
+        ("orchestrix-core===old", "look for a newer release, pip install -U acme-future"),
+    ],
+)
+def test_a_plugin_for_another_core_is_not_even_imported(install_plugin, requires, advice):
     install_plugin("acme-future", "raise AssertionError('imported')", requires=requires)
     error = only_error(PluginRegistry.discover(), "acme-future")
-    assert "needs orchestrix-core" in error.reason
-    assert "99" in error.reason
+    assert error.reason.startswith("needs orchestrix-core")
+    assert f", but orchestrix-core {CORE} is installed: {advice}" in error.reason
     assert error.__cause__ is None
+
+
+@pytest.mark.parametrize(
+    ("requires", "told"),
+    [
+        (
+            "acme-driver>=2",
+            "it needs acme-driver>=2, which is not installed: pip install 'acme-driver>=2'",
+        ),
+        (
+            "attrs>=999",
+            f"it needs attrs>=999, but attrs {metadata.version('attrs')} is installed: "
+            "pip install 'attrs>=999'",
+        ),
+        (
+            "acme-driver; python_version > '3'",
+            "it needs acme-driver, which is not installed: pip install acme-driver",
+        ),
+        (
+            "acme-driver; extra == 'fast'",
+            "acme 3.1 declares nothing that is missing: see pip check",
+        ),
+        ("attrs", "acme 3.1 declares nothing that is missing: see pip check"),
+    ],
+)
+def test_a_missing_dependency_is_named_with_its_distribution(install_plugin, requires, told):
+    install_plugin("acme", "import acme_driver.fast", version="3.1", requires=requires)
+    error = only_error(PluginRegistry.discover(), "acme")
+    begin = "cannot be imported from 'acme_plugin': ModuleNotFoundError: No module named"
+    assert error.reason == f"{begin} 'acme_driver'; {told}"
+
+
+def test_a_plugin_that_wants_what_the_core_has_not_is_told_so(install_plugin):
+    install_plugin("acme", "from orchestrix_core import OfAnotherCore")
+    reason = only_error(PluginRegistry.discover(), "acme").reason
+    assert "cannot import name 'OfAnotherCore'" in reason
+    assert reason.endswith(
+        f"orchestrix-core {CORE} is not what it was written for: look for a newer release, "
+        "pip install -U acme"
+    )
+
+
+def test_an_entry_point_to_a_module_that_is_not_there_blames_nobody_else(install_plugin):
+    folder = install_plugin("acme", "", requires="acme-driver")
+    (folder / "acme_plugin.py").unlink()
+    reason = only_error(PluginRegistry.discover(), "acme").reason
+    assert reason.endswith("ModuleNotFoundError: No module named 'acme_plugin'")
 
 
 @pytest.mark.parametrize(
@@ -117,8 +187,18 @@ def test_the_first_distribution_keeps_a_name_and_the_other_keeps_its_other_backe
 
     assert stores(registry)["acme"].create(None) == "a"
     assert stores(registry)["b"].create(None) == "b"
-    error = only_error(registry, "acme-b")
-    assert "'acme' is taken by acme-a 1.0" in error.reason
+    assert only_error(registry, "acme-b").reason == (
+        "the event_store name 'acme' is taken by acme-a 1.0; that backend is left out: to have it, "
+        "block = ['acme-a'] in the configuration"
+    )
+
+
+def test_who_blocks_the_holder_of_a_name_has_the_other(install_plugin):
+    install_plugin("acme-b", offers("b", ("event_store", "acme")))
+    install_plugin("acme-a", offers("a", ("event_store", "acme")))
+    registry = PluginRegistry.discover(block=["acme-a"])
+    assert stores(registry)["acme"].create(None) == "b"
+    assert [error for error in registry.errors if error.distribution.startswith("acme")] == []
 
 
 @pytest.mark.parametrize("thief", ["aaa-stores", "orchestrix-aaa"])

@@ -165,7 +165,8 @@ class TestPlugins:
 
     def test_with_nothing_installed_json_is_empty(self, orchestrix, configure):
         configure(BLOCKED)
-        assert json.loads(orchestrix("plugins", "--json").out) == {"backends": [], "errors": []}
+        report = json.loads(orchestrix("plugins", "--json").out)
+        assert report == {"backends": [], "errors": [], "deprecations": []}
 
     def test_what_is_installed(self, orchestrix, acme):
         acme()
@@ -183,7 +184,7 @@ class TestPlugins:
         acme()
         install_plugin("zebra", "raise RuntimeError('no [libzebra] here')", version="7.1")
         done = orchestrix("plugins")
-        assert done.status == 0
+        assert done.status == 1
         assert "event_store  acme" in done.out
         failed = done.out.partition("failed to load:")[2]
         assert "zebra" in failed
