@@ -21,6 +21,7 @@ connection_string = "${TEST_DSN}"
 payload = "jsonb"
 """
 TESTS = ("AppendContract::test_saved_events_*", "DurabilityContract", "*::test_one_of_many_racers*")
+FAULTS = ("*::test_cut_save_is_*", "*::test_lost_answer_is_*", "*::test_save_that_a_restart_*")
 
 
 async def look(dsn):
@@ -41,9 +42,9 @@ async def stored(dsn, *events):
 def test_the_configured_schema_is_not_touched(empty_dsn, tmp_path):
     (tmp_path / "orchestrix.toml").write_text(CONFIGURATION)
     before = run(stored(empty_dsn, *noted("kept")))
-    tests = [word for test in TESTS for word in ("--test", test)]
+    tests = [word for test in TESTS + FAULTS for word in ("--test", test)]
     done = subprocess.run(
-        [*PROGRAM, "certify", "--backend", "postgres", "--json", *tests],
+        [*PROGRAM, "certify", "--backend", "postgres", "--faults", "--json", *tests],
         cwd=tmp_path,
         env={**os.environ, "TEST_DSN": empty_dsn},
         capture_output=True,
@@ -56,5 +57,7 @@ def test_the_configured_schema_is_not_touched(empty_dsn, tmp_path):
     assert "PostgreSQL" in certificate["versions"]
     verdicts = {one["name"]: one["verdict"] for one in certificate["guarantees"]}
     assert verdicts.items() >= {"Promise 2": "holds", "`persistent`": "holds"}.items()
+    assert {verdicts["Connection cut"], verdicts["Lost answer"]} == {"holds"}
+    assert verdicts["Server restart"] == "not offered", "it is not ours"
     assert run(stored(empty_dsn)) == before
     assert run(look(empty_dsn)) == [], "the schemas are gone again"

@@ -16,6 +16,7 @@ path = "shop.db"
 synchronous = "normal"
 """
 TESTS = ("AppendContract::test_saved_events_*", "DurabilityContract", "*::test_one_of_many_racers*")
+FAULTS = ("*::test_slow_commit_*", "*::test_cut_save_is_*")
 
 
 async def stored(path, *events):
@@ -29,9 +30,9 @@ def test_the_configured_file_is_not_touched(tmp_path, notes):
     (tmp_path / "orchestrix.toml").write_text(CONFIGURATION)
     asyncio.run(stored(file, *notes("kept")))
     before = file.read_bytes()
-    tests = [word for test in TESTS for word in ("--test", test)]
+    tests = [word for test in TESTS + FAULTS for word in ("--test", test)]
     done = subprocess.run(
-        [*PROGRAM, "certify", "--backend", "sqlite", "--json", *tests],
+        [*PROGRAM, "certify", "--backend", "sqlite", "--faults", "--json", *tests],
         cwd=tmp_path,
         capture_output=True,
         text=True,
@@ -43,5 +44,7 @@ def test_the_configured_file_is_not_touched(tmp_path, notes):
     assert "SQLite" in certificate["versions"]
     verdicts = {one["name"]: one["verdict"] for one in certificate["guarantees"]}
     assert verdicts.items() >= {"Promise 2": "holds", "`persistent`": "holds"}.items()
+    assert verdicts["Slow commit"] == "holds"
+    assert verdicts["Connection cut"] == "not offered"
     assert file.read_bytes() == before
     assert asyncio.run(stored(file)) == 1

@@ -32,13 +32,14 @@ RESTART: Final = "ORCHESTRIX_TEST_POSTGRES_RESTART"
 
 _LOOK: Final = 0.01  # seconds between two looks at the server
 _IMPATIENCE: Final = 0.3  # seconds that a call waits for a connection while there is none
+_STANDING: Final = 3600.0  # seconds that a session may hold its lock for
 
 Create = Callable[[PostgreSQLConfig], PostgreSQLEventStore]
 
 
 def faults(config: PostgreSQLConfig, create: Create) -> Faults:
     """Return what can be done to a store with these settings."""
-    database = Database(config, "faults")
+    database = Database(attrs.evolve(config, idle_timeout=_STANDING), "faults")
     command = os.environ.get(RESTART)
     restart = f"the server is not ours to restart: {RESTART} may name a command that does it"
     return {

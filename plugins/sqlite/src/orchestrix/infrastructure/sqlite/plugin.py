@@ -7,10 +7,12 @@ from typing import Final
 
 import attrs
 
+from orchestrix.infrastructure.sqlite import _faults
 from orchestrix.infrastructure.sqlite._async import SQLiteEventStore
 from orchestrix.infrastructure.sqlite._config import SQLiteConfig
 from orchestrix.infrastructure.sqlite._sync import SQLiteSyncEventStore
 from orchestrix_core import Backend, ContractSubject, JSONSerializer, Serializer, hookimpl
+from orchestrix_core.hookspecs import Faults
 from orchestrix_core.stores import (
     ASYNC,
     DOCUMENTS,
@@ -57,6 +59,14 @@ def _create_sync(directory: Path, *, serializer: Serializer | None = None) -> SQ
     return SQLiteSyncEventStore(directory / _FILE, serializer=serializer)
 
 
+def _faults_of(config: SQLiteConfig) -> Faults:
+    return _faults.faults(config.path)
+
+
+def _faults_fresh(directory: Path) -> Faults:
+    return _faults.faults(directory / _FILE)
+
+
 @hookimpl
 def orchestrix_backends() -> list[Backend]:
     """Offer the async store, which an application runs on."""
@@ -68,6 +78,7 @@ def orchestrix_backends() -> list[Backend]:
             create=_create,
             capabilities=_ASYNC,
             scratch=_scratch,
+            faults=_faults_of,
         )
     ]
 
@@ -81,11 +92,13 @@ def orchestrix_contract_subjects() -> list[ContractSubject]:
             name="sqlite",
             create=_create_async,
             capabilities=_ASYNC,
+            faults=_faults_fresh,
         ),
         ContractSubject(
             kind="event_store",
             name="sqlite-sync",
             create=_create_sync,
             capabilities=_SYNC,
+            faults=_faults_fresh,
         ),
     ]
