@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Iterator
 from contextvars import copy_context
 from pathlib import Path
 from typing import Any
@@ -31,14 +31,27 @@ class TestSubject({name}):
 
 
 class Observer:
-    """A plugin of the inner run: brings the subject in, and the outcomes out."""
+    """
+    A plugin of the inner run: brings the subject in, and the outcomes out.
 
-    def __init__(self, subject: Any) -> None:
+    Tests that are to fail do not wait for long; the others have all the time that they may need.
+    """
+
+    def __init__(self, subject: Any, hopeless: Collection[str], patience: float) -> None:
         self.subject = subject
+        self.hopeless = hopeless
+        self.patience = patience
         self.outcomes: Outcomes = defaultdict(set)
 
     def pytest_configure(self, config: Any) -> None:
         config.subject = self.subject
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_protocol(self, item: pytest.Item) -> Iterator[None]:
+        with pytest.MonkeyPatch.context() as patch:
+            if item.name.partition("[")[0] in self.hopeless:
+                patch.setattr(driver, "PATIENCE", self.patience)
+            return (yield)
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         if report.when == "call" or not report.passed:
@@ -50,11 +63,17 @@ class Observer:
 def run_contract(tmp_path: Path) -> Callable[..., Outcomes]:
     """Return a function that gives the names of the tests that passed, failed and were skipped."""
 
-    def run(contract: type, subject: Any, *options: str) -> Outcomes:
+    def run(
+        contract: type,
+        subject: Any,
+        *options: str,
+        hopeless: Collection[str] = (),
+        patience: float = 1.5,
+    ) -> Outcomes:
         module = tmp_path / f"test_{uuid4().hex}.py"  # a module never imported before
         module.write_text(MODULE.format(module=contract.__module__, name=contract.__name__))
         (tmp_path / "pytest.ini").write_text(INI)
-        observer = Observer(subject)
+        observer = Observer(subject, hopeless, patience)
         how = [
             "-q",
             "--tb=short",
@@ -84,9 +103,7 @@ def run_contract(tmp_path: Path) -> Callable[..., Outcomes]:
 
 
 @pytest.fixture
-def catch(
-    run_contract: Callable[..., Outcomes], monkeypatch: pytest.MonkeyPatch
-) -> Callable[..., None]:
+def catch(run_contract: Callable[..., Outcomes]) -> Callable[..., None]:
     """
     Return a function that asserts that exactly these tests of a contract fail.
 
@@ -102,11 +119,13 @@ def catch(
         alone: bool = False,
     ) -> None:
         options = ["-k", " or ".join(failing)] if alone else []
+        how: dict[str, Any] = {}
         if hangs:  # one test is enough to wait for, and for good is for good
             options = ["-k", failing[0]]
-            monkeypatch.setattr(driver, "PATIENCE", 0.5)
+            how = {"hopeless": failing, "patience": 0.5}
         assert hasattr(contract, failing[0])
-        assert run_contract(contract, subject_of(broken), *options)["failed"] == set(failing)
+        outcomes = run_contract(contract, subject_of(broken), *options, **how)
+        assert outcomes["failed"] == set(failing)
 
     return catch
 

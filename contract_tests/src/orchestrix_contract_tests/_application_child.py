@@ -12,6 +12,7 @@ from typing import Any
 
 from orchestrix_contract_tests.contracts._shop import (
     HEARING,
+    SHORT,
     Receipt,
     Reserve,
     Reserved,
@@ -61,7 +62,7 @@ def die_in_event_handler(subject: ContractSubject, directory: Path, parent: Conn
     """Be killed while an event is being published."""
 
     async def main(store: Driver) -> None:
-        async with shop(store, Shop(), Blocked(parent), worker=True) as app:
+        async with shop(store, Shop(), Blocked(parent), worker=True, lease=SHORT) as app:
             await app.send(Reserve(item="pen"))
             await asyncio.Event().wait()
 

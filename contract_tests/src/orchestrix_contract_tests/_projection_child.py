@@ -10,14 +10,14 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, Final
 
-from orchestrix_contract_tests.contracts._projections import LEASE, Rows, Spread, keeping
+from orchestrix_contract_tests.contracts._projections import SHORT, Rows, Spread, keeping
 from orchestrix_contract_tests.domain import Noted
 from orchestrix_contract_tests.driver import Driver, Stores
 from orchestrix_core import ContractSubject, Projection, RecordedEvent, SQLView, View, rebuild
 from orchestrix_core.projections import Progress
 from orchestrix_core.stores import SQL
 
-__all__ = ["MOMENTS", "halt", "hurry", "keep", "rebuild_slowly"]
+__all__ = ["MOMENTS", "halt", "hurry", "keep", "rebuild_halfway"]
 
 MOMENTS: Final = 200
 """One of so many events is the last one, or nearly so."""
@@ -76,18 +76,20 @@ async def _keep(
             await at_that_moment()
 
     projections: list[type[Projection]] = [Documents, *([Table] if tables else [])]
-    async with keeping(store, *projections):
+    async with keeping(store, *projections, lease=SHORT):
         await asyncio.Event().wait()
 
 
-def rebuild_slowly(subject: ContractSubject, directory: Path, parent: Connection) -> None:
-    """Rebuild; tell the parent how far it is each time."""
+def rebuild_halfway(subject: ContractSubject, directory: Path, parent: Connection) -> None:
+    """Rebuild; tell the parent once something is done, and stand still."""
 
     def report(progress: Progress) -> None:
-        parent.send(progress.done)
+        if progress.done > 0:
+            parent.send("now")
+            parent.recv()  # nothing comes: the whole process waits to be killed
 
     async def main(store: Driver) -> None:
-        await rebuild(store.store, Spread, progress=report, lease=LEASE)
+        await rebuild(store.store, Spread, progress=report, lease=SHORT)
 
     _run(subject, directory, main)
 

@@ -69,7 +69,7 @@ def stop_in_handler(subject: ContractSubject, directory: Path, parent: Connectio
 
         async def handle(record: RecordedEvent, transaction: Transaction | None) -> None:
             if record.aggregate_id == TRAP:
-                halting.halt_once()
+                await halting.halt_once()
             await count(record, transaction)
 
         await _work(halting, counting(handle=handle))
@@ -83,7 +83,7 @@ def stop_before_transaction(subject: ContractSubject, directory: Path, parent: C
     class Store(_Halting):
         async def before(self) -> None:
             if await self._store.load(TRAP):
-                self.halt_once()
+                await self.halt_once()
 
     _run(subject, directory, lambda store: _work(Store(store, parent), counting()))
 
@@ -99,11 +99,17 @@ class _Halting(Wrapped):
         super().__init__(store)
         self._parent = parent
         self._halted = False
+        self._under_way = 0
+        self._ended = asyncio.Event()
 
-    def halt_once(self) -> None:
+    async def halt_once(self) -> None:
+        """Stop, with no heart-beat under way: its locks would be kept for as long."""
         if not self._halted:
             self._halted = True
             self.others.clear()
+            while self._under_way:
+                self._ended.clear()
+                await self._ended.wait()
             self._parent.send("stopped")
             os.kill(os.getpid(), signal.SIGSTOP)
 
@@ -113,7 +119,7 @@ class _Halting(Wrapped):
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Transaction]:
         if not self.is_partition():
-            async with super().transaction() as transaction:
+            async with self._beat() as transaction:
                 yield transaction
             return
         await self.before()
@@ -125,6 +131,17 @@ class _Halting(Wrapped):
                 self._parent.send(type(error).__name__)
                 self.others.set()
             raise
+
+    @asynccontextmanager
+    async def _beat(self) -> AsyncIterator[Transaction]:
+        await self.others.wait()
+        self._under_way += 1
+        try:
+            async with super().transaction() as transaction:
+                yield transaction
+        finally:
+            self._under_way -= 1
+            self._ended.set()
 
 
 async def _work(store: Any, subscription: Subscription) -> None:

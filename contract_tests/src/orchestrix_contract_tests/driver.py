@@ -31,7 +31,7 @@ from orchestrix_core.stores import ASYNC, MULTI_PROCESS
 
 __all__ = ["PATIENCE", "Driver", "Follower", "Stores", "bounded"]
 
-PATIENCE = 20.0
+PATIENCE = 60.0
 """Seconds until a call counts as hanging; no promise is about being faster than that."""
 
 

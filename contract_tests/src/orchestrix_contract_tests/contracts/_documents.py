@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -9,7 +10,17 @@ from typing import Any
 from orchestrix_contract_tests.driver import Driver
 from orchestrix_core import Document
 
-__all__ = ["NOON", "Undone", "keys", "minutes", "put", "settle", "state", "whole"]
+__all__ = [
+    "NOON",
+    "Undone",
+    "as_far_as_they_get",
+    "keys",
+    "minutes",
+    "put",
+    "settle",
+    "state",
+    "whole",
+]
 
 NOON = datetime(2024, 2, 29, 12, 0, 0, 123457, UTC)
 
@@ -43,6 +54,13 @@ async def state(store: Driver) -> tuple[list[Document], int]:
     """Return what a transaction may change: the documents of `c`, and how long the stream is."""
     documents = await store.find_documents("c", limit=10_000)
     return documents, len(await store.load("acc"))
+
+
+async def as_far_as_they_get(*tasks: asyncio.Task[Any]) -> None:
+    """Let tasks run until each waits for something that is still to come; a guess, on a server."""
+    for _ in range(50):  # where nothing but the event loop is needed, no clock decides
+        await asyncio.sleep(0)
+    await asyncio.wait(tasks, timeout=0.05)
 
 
 async def settle(store: Driver, key: str) -> None:

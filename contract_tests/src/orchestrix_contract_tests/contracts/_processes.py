@@ -13,9 +13,12 @@ from typing import Any
 
 import pytest
 
-from orchestrix_contract_tests.driver import PATIENCE, Stores
+from orchestrix_contract_tests import driver
+from orchestrix_contract_tests.driver import Stores
 
 __all__ = ["children", "receive", "rest"]
+
+_LEAVING = 5.0  # seconds that a child has to end in, once nobody listens to it any more
 
 
 @contextmanager
@@ -40,7 +43,7 @@ def children(
         for process, ours in started:
             ours.close()
             if process.is_alive():
-                process.join(PATIENCE / 4)
+                process.join(_LEAVING)
             process.kill()
             process.join()
             process.close()
@@ -57,8 +60,8 @@ def _check_importable(stores: Stores) -> None:
 
 
 async def receive(pipe: Connection) -> Any:
-    if not await asyncio.to_thread(pipe.poll, PATIENCE):
-        pytest.fail(f"the other process said nothing for {PATIENCE:.0f} s")
+    if not await asyncio.to_thread(pipe.poll, driver.PATIENCE):
+        pytest.fail(f"the other process said nothing for {driver.PATIENCE:.0f} s")
     return pipe.recv()
 
 

@@ -27,7 +27,7 @@ from orchestrix_core import (
 from orchestrix_core.subscriptions import caught_up
 
 __all__ = [
-    "LEASE",
+    "SHORT",
     "Rows",
     "Seen",
     "Spread",
@@ -41,7 +41,8 @@ __all__ = [
     "versions_of",
 ]
 
-LEASE: Final = 0.5
+SHORT: Final = 0.5
+"""The lease of who is to be killed, so that others soon take over; never of who goes on."""
 
 
 class Seen(Projection):
@@ -138,12 +139,15 @@ async def settled(store: Driver, projections: Projections) -> None:
 
 @asynccontextmanager
 async def keeping(
-    store: Driver, *projections: Projection | type[Projection], **options: Any
+    store: Driver,
+    *projections: Projection | type[Projection],
+    lease: float = 10.0,
+    **options: Any,
 ) -> AsyncIterator[Projections]:
     """Keep projections up to date beside the block, as an application does."""
     kept = Projections(store.store, projections, **options)
     await kept.prepare()
-    worker = Worker(store.store, lease=LEASE, **options)
+    worker = Worker(store.store, lease=lease, **options)
     following = asyncio.create_task(kept.follow(worker))
     try:
         async with running(worker):

@@ -22,6 +22,7 @@ from orchestrix_core import (
 __all__ = [
     "HEARING",
     "LEASE",
+    "SHORT",
     "Kept",
     "Move",
     "OutOfStock",
@@ -34,7 +35,9 @@ __all__ = [
     "shop",
 ]
 
-LEASE = 0.5
+LEASE = 10.0
+SHORT = 0.5
+"""The lease of who is to be killed, so that others soon take over; never of who goes on."""
 HEARING = "contract-child-hearing"
 """What a listener is called in the children, and in the process that goes on for them."""
 

@@ -19,6 +19,15 @@ __all__ = ["StoreContract", "rejected"]
 class StoreContract(Contract):
     """Gives each test an empty directory, the subject's stores on it, and one open store."""
 
+    @pytest.fixture(autouse=True)
+    def quick_looks(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """
+        Let workers look often, however long their leases are.
+
+        A lease that is short for the sake of quick looks runs out when the machine stands still.
+        """
+        monkeypatch.setattr("orchestrix_core.subscriptions._worker._LONGEST_LOOK", 0.1)
+
     @pytest.fixture
     def directory(self, tmp_path: Path) -> Path:
         """Return an empty directory of the test's own."""

@@ -7,10 +7,11 @@ from typing import Any
 
 import pytest
 
+from orchestrix_contract_tests import driver
 from orchestrix_contract_tests.contracts._shop import Receipt, Reserve, Reserved, Shop, shop
 from orchestrix_contract_tests.contracts._store import StoreContract
 from orchestrix_contract_tests.contracts._workers import QUICK, owners, until
-from orchestrix_contract_tests.driver import PATIENCE, Driver, Stores, bounded
+from orchestrix_contract_tests.driver import Driver, Stores, bounded
 from orchestrix_core import (
     DeadLetters,
     Event,
@@ -96,7 +97,7 @@ class ApplicationEventContract(StoreContract, needs=("documents", "global_log", 
             app.bus.subscribe(Event, listen)
             await app.send(Reserve(item="pen"))
             await app.store.save("ink", [Reserved(item="ink", amount=1)])
-            await app.caught_up(timeout=PATIENCE)
+            await app.caught_up(timeout=driver.PATIENCE)
         ids = [record.event.id for record in await store.read_log()]
         assert hearing.heard == over_bus == ids
 
@@ -109,7 +110,7 @@ class ApplicationEventContract(StoreContract, needs=("documents", "global_log", 
         hearing = Hearing()
         again = (await stores.rivals(store, 1))[0]
         async with shop(again, Shop(), hearing, worker=True) as app:
-            await app.caught_up(timeout=PATIENCE)
+            await app.caught_up(timeout=driver.PATIENCE)
         assert hearing.heard == [event.id for event in await store.load("pen")]
 
     async def test_what_was_before_the_first_start_is_not_heard(self, store: Driver) -> None:
@@ -118,7 +119,7 @@ class ApplicationEventContract(StoreContract, needs=("documents", "global_log", 
         hearing = Hearing()
         async with shop(store, hearing, worker=True) as app:
             await app.store.save("ink", [Reserved(item="ink", amount=1)])
-            await app.caught_up(timeout=PATIENCE)
+            await app.caught_up(timeout=driver.PATIENCE)
         assert hearing.heard == [event.id for event in await store.load("ink")]
 
     async def test_handler_that_fails_holds_up_its_own_stream(self, store: Driver) -> None:
@@ -128,7 +129,7 @@ class ApplicationEventContract(StoreContract, needs=("documents", "global_log", 
         async with shop(store, Shop(), hearing, worker=True) as app:
             for item in ("pen", "ink", "pen"):
                 await app.send(Reserve(item=item))
-            await app.caught_up(timeout=PATIENCE)
+            await app.caught_up(timeout=driver.PATIENCE)
             pen, ink = await store.load("pen"), await store.load("ink")
             assert hearing.heard.count(pen[0].id) == QUICK.attempts
             assert hearing.heard.count(ink[0].id) == 1
@@ -150,7 +151,7 @@ class ApplicationEventContract(StoreContract, needs=("documents", "global_log", 
 
         async with shop(store, Tracing(), worker=True) as app:
             await app.store.save("pen", [Reserved(item="pen", amount=1, trace_id="a" * 32)])
-            await app.caught_up(timeout=PATIENCE)
+            await app.caught_up(timeout=driver.PATIENCE)
         ((event, made, trace),) = seen
         assert (made.causation_id, made.trace_id, trace) == (event.id, "a" * 32, "a" * 32)
 
@@ -158,7 +159,7 @@ class ApplicationEventContract(StoreContract, needs=("documents", "global_log", 
         """Events: `caught_up` waits for what handlers append and send, too."""
         async with shop(store, Shop(), Following(), worker=True) as app:
             await app.send(Reserve(item="pen"))
-            await app.caught_up(timeout=PATIENCE)
+            await app.caught_up(timeout=driver.PATIENCE)
             assert [record.aggregate_id for record in await store.read_log()] == [
                 "pen", "notice-pen", "ink", "notice-ink",
             ]  # fmt: skip
@@ -179,7 +180,7 @@ class ApplicationEventContract(StoreContract, needs=("documents", "global_log", 
                 await app.caught_up(after=position, timeout=0.05)
             assert (caught.value.position, caught.value.timeout) == (position, 0.05)
             gate.set()
-            await app.caught_up(after=position, timeout=PATIENCE)
+            await app.caught_up(after=position, timeout=driver.PATIENCE)
 
     async def test_what_fails_beside_the_application_is_raised(self, store: Driver) -> None:
         """Events: when a part of the application fails, who waits is told at once."""

@@ -6,7 +6,7 @@ import asyncio
 import os
 import signal
 
-from orchestrix_contract_tests import _application_child
+from orchestrix_contract_tests import _application_child, driver
 from orchestrix_contract_tests.contracts._processes import children, receive
 from orchestrix_contract_tests.contracts._shop import (
     HEARING,
@@ -17,8 +17,8 @@ from orchestrix_contract_tests.contracts._shop import (
     shop,
 )
 from orchestrix_contract_tests.contracts._store import StoreContract
-from orchestrix_contract_tests.contracts._workers import owners
-from orchestrix_contract_tests.driver import PATIENCE, Driver, Stores, bounded
+from orchestrix_contract_tests.contracts._workers import owners, until
+from orchestrix_contract_tests.driver import Driver, Stores, bounded
 from orchestrix_core import on
 from orchestrix_core.commands import COMMANDS
 
@@ -102,22 +102,27 @@ class ApplicationProcessContract(
             assert child.pid is not None
             os.kill(child.pid, signal.SIGTERM)
             assert await receive(pipe) == "told"
+            await until(lambda: _is_given_back(store))  # what comes now, it does not hear any more
             pipe.send("finish")
             assert await receive(pipe) == ["sent", 9]
             await bounded(asyncio.to_thread(child.join), "the child")
             assert child.exitcode == 0
-        assert await owners(store, HEARING) == [None]
+        assert await _is_given_back(store)
         assert [found.key for found in await store.find_documents(COMMANDS)] == ["the-command"]
         hearing = Hearing()
         async with shop(store, hearing, worker=True) as app:
-            await app.caught_up(timeout=PATIENCE)
+            await app.caught_up(timeout=driver.PATIENCE)
         assert hearing.heard == ["pen"]  # "ink" was, and its position is saved
+
+
+async def _is_given_back(store: Driver) -> bool:
+    return await owners(store, HEARING) == [None]
 
 
 async def _is_heard(store: Driver) -> None:
     hearing = Hearing()
     async with shop(store, Shop(), hearing, worker=True) as app:
-        await app.caught_up(timeout=PATIENCE)
+        await app.caught_up(timeout=driver.PATIENCE)
         await app.send(Reserve(item="ink"))
-        await app.caught_up(timeout=PATIENCE)
+        await app.caught_up(timeout=driver.PATIENCE)
     assert hearing.heard == ["pen", "ink"]

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
-from multiprocessing.connection import Connection
-from typing import Any
 
 from orchestrix_contract_tests import _projection_child
 from orchestrix_contract_tests.contracts._processes import children, receive
@@ -63,8 +60,8 @@ class ProjectionProcessContract(
     async def test_rebuild_that_was_killed_is_resumed(self, store: Driver, stores: Stores) -> None:
         """Projections: another goes on with the same generation, where the first one was."""
         await fill(store, STREAMS, rounds=50)
-        with children(_projection_child.rebuild_slowly, stores, 1) as [(child, pipe)]:
-            await _first(pipe, lambda done: done > 0)
+        with children(_projection_child.rebuild_halfway, stores, 1) as [(child, pipe)]:
+            assert await receive(pipe) == "now"
             child.kill()
             await asyncio.to_thread(child.join)
         (broken,) = await health(store.store, [Spread()])
@@ -72,6 +69,7 @@ class ProjectionProcessContract(
         done: list[int] = []
         found = await rebuild(store.store, Spread, progress=lambda p: done.append(p.done))
         assert found == 2
+        assert done[0] > 0
         view = await ProjectionReader(store.store, Spread).find()
         assert versions_of(view) == await expected_versions(store)
 
@@ -92,11 +90,6 @@ class ProjectionProcessContract(
             pipe.send("stop")
             await asyncio.to_thread(child.join)
             assert child.exitcode == 0
-
-
-async def _first(pipe: Connection, wanted: Callable[[Any], bool]) -> None:
-    while not wanted(await receive(pipe)):
-        pass
 
 
 async def _held(store: Driver, name: str) -> bool:

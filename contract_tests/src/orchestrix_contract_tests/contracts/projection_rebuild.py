@@ -122,7 +122,7 @@ class ProjectionRebuildContract(StoreContract, needs=("documents", "global_log",
         others = await stores.rivals(store, 2)
         await fill(store, STREAMS, rounds=30)
         for _ in range(5):  # one may be done before the other has begun, and then there are two
-            both = [rebuild(other.store, Spread, lease=0.5) for other in others]
+            both = [rebuild(other.store, Spread) for other in others]
             first, second = await bounded(asyncio.gather(*both), "two rebuilds")
             if first == second:
                 break

@@ -43,7 +43,7 @@ class SagaProcessContract(
             async with _load(store) as trips:
                 ends = [await receive(pipe) for _ in _saga_child.POINTS]
             assert set(ends) == {-signal.SIGKILL}
-        async with shop(store, Spread, Desk(), worker=True, lease=_saga_child.LEASE) as app:
+        async with shop(store, Spread, Desk(), worker=True) as app:
             await settled(app)
         for number, trip in enumerate(trips):
             status = "compensated" if number % 2 else "completed"

@@ -61,9 +61,7 @@ class WorkerDeliveryContract(StoreContract, needs=("documents", "global_log", "a
 
         await fill(store, [f"{letter}-{number}" for number in range(5) for letter in "abc"])
         subscription = counting(handle=handle, partitions=4, group=group, transactional=False)
-        workers = [
-            Worker(each.store, [subscription], lease=0.3) for each in await stores.rivals(store, 2)
-        ]
+        workers = [Worker(each.store, [subscription]) for each in await stores.rivals(store, 2)]
         async with running(*workers):
             await all_done(store, subscription)
         expected: dict[str, list[int]] = {}
@@ -255,6 +253,7 @@ class WorkerDeliveryContract(StoreContract, needs=("documents", "global_log", "a
         run = asyncio.create_task(worker.run())
         await bounded(begun.wait(), "the handler")
         worker.stop()
+        await until(lambda: _is_stopping(worker))  # it may just be looking at the others
         go_on.set()
         await bounded(run, "the end of the worker")
         assert await versions(store) == {"a": [1, 2]}
@@ -360,6 +359,10 @@ async def _has(store: Driver, stream: str, count: int) -> bool:
 
 async def _pinged(cut: Wrapped, count: int) -> bool:
     return cut.pings >= count
+
+
+async def _is_stopping(worker: Worker) -> bool:
+    return all(runner.is_stopping for runner in worker._holdings.runners.values())
 
 
 async def _is_free(store: Driver, name: str) -> bool:

@@ -111,7 +111,7 @@ class WorkerLetterContract(StoreContract, needs=("documents", "global_log", "asy
         handle = Poisoned(("a", 2), ("b", 1))
         await fill(store, "abc")
         subscription = counting(handle=handle, transactional=transactional, partitions=2)
-        async with running(Worker(store.store, [subscription], lease=0.3)):
+        async with running(Worker(store.store, [subscription])):
             await all_done(store, subscription)
             handle.poison.clear()
             handle.tried.clear()
@@ -133,7 +133,7 @@ class WorkerLetterContract(StoreContract, needs=("documents", "global_log", "asy
         handle = Poisoned(("a", 2))
         await fill(store, "a")
         subscription = counting(handle=handle)
-        async with running(Worker(store.store, [subscription], lease=0.3)):
+        async with running(Worker(store.store, [subscription])):
             await all_done(store, subscription)
             handle.poison = {("a", 2), ("a", 4)}
             await letters.replay("a")
@@ -157,7 +157,7 @@ class WorkerLetterContract(StoreContract, needs=("documents", "global_log", "asy
         letters = DeadLetters(store.store, "counting")
         await fill(store, "ab")
         subscription = counting(handle=Poisoned(("a", 2), ("a", 5)))
-        async with running(Worker(store.store, [subscription], lease=0.3)):
+        async with running(Worker(store.store, [subscription])):
             await all_done(store, subscription)
             second, third, *_ = await letters.list("a")
             assert await letters.drop("a", third.position)
@@ -207,7 +207,7 @@ class WorkerLetterContract(StoreContract, needs=("documents", "global_log", "asy
         letters = DeadLetters(store.store, "counting")
         handle = Poisoned(*((stream, 1) for stream in STREAMS[1:]))
         await fill(store, STREAMS, rounds=1, size=2)
-        async with running(Worker(store.store, [counting(handle=handle)], lease=0.3)):
+        async with running(Worker(store.store, [counting(handle=handle)])):
             await all_done(store, "counting")
             handle.poison.clear()
             for n, stream in enumerate(STREAMS):
