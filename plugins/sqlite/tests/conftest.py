@@ -11,14 +11,14 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
-from time import monotonic
+from time import monotonic, sleep
 from typing import Any
 
 import pytest
 
 from orchestrix_core import Event
 
-PATIENCE = 30.0
+PATIENCE = 120.0  # no measure of speed: an end to waiting for what never comes
 
 
 class Noted(Event, type="test.noted"):
@@ -63,8 +63,19 @@ class Child:
         pytest.fail("the process said nothing")
 
     def rest(self) -> list[list[Any]]:
-        """Return what else it says until it ends."""
-        return list(self.lines_until(monotonic() + PATIENCE))
+        """Return what else it says until it ends, with its locks."""
+        said = list(self.lines_until(monotonic() + PATIENCE))
+        self._wait_for_the_end()
+        return said
+
+    def _wait_for_the_end(self) -> None:
+        """The pipe of a process that is killed may be closed before the files that it locks."""
+        deadline = monotonic() + PATIENCE
+        with suppress(ProcessLookupError):  # its nursery lets the kernel bury it
+            while monotonic() < deadline:
+                os.kill(self.pid, 0)
+                sleep(0.001)
+            pytest.fail("the process does not end")
 
     def kill(self) -> None:
         with suppress(ProcessLookupError):  # it came to its end first, and is gone

@@ -10,7 +10,7 @@ import pytest
 from orchestrix.infrastructure.sqlite import SQLiteEventStore
 from orchestrix_core import Snapshot, StorageError, StoreClosedError, StreamWrite
 
-PATIENCE = 30
+PATIENCE = 120  # no measure of speed: an end to waiting for what never comes
 
 
 @pytest.fixture
