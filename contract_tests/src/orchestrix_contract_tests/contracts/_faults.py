@@ -52,8 +52,11 @@ class Staged:
         await bounded(strike.__aenter__(), "the beginning of a fault")
         try:
             yield
-        finally:
-            await bounded(strike.__aexit__(None, None, None), "the end of a fault")
+        except BaseException as error:
+            leave = strike.__aexit__(type(error), error, error.__traceback__)
+            await bounded(leave, "the end of a fault")
+            raise
+        await bounded(strike.__aexit__(None, None, None), "the end of a fault")
 
     async def readers(self) -> list[Driver]:
         """Return the store, and another on the same data where that is kept."""
