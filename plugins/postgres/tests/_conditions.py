@@ -8,10 +8,13 @@ from contextlib import asynccontextmanager
 from typing import Any, TypeVar
 
 import asyncpg
+import attrs
+
+from orchestrix.infrastructure.postgres import PostgreSQLEventStore
 
 T = TypeVar("T")
 
-PATIENCE = 30.0
+PATIENCE = 120.0  # no measure of speed: an end to waiting for what never comes
 
 _OTHERS = (
     "SELECT pid FROM pg_stat_activity WHERE datname = current_database()"
@@ -25,6 +28,12 @@ async def until(condition: Callable[[], Awaitable[T]]) -> T:
         while not (answer := await condition()):  # noqa: ASYNC110 - what is awaited is elsewhere
             await asyncio.sleep(0.005)
     return answer
+
+
+def be_impatient(store: PostgreSQLEventStore, seconds: float) -> None:
+    """Change the `pool_timeout` of an open store: to open it may take longer, on a busy machine."""
+    database = store._opening.session._database  # type: ignore[union-attr]  # it is open
+    database.config = attrs.evolve(database.config, pool_timeout=seconds)
 
 
 class Observer:
@@ -53,7 +62,7 @@ class Observer:
         """End sessions, and wait until they are gone."""
         for pid in pids:
             # Waits itself; a session that is gone already is only a warning.
-            await self.connection.fetchval("SELECT pg_terminate_backend($1, 10000)", pid)
+            await self.connection.fetchval("SELECT pg_terminate_backend($1, 60000)", pid)
 
     @asynccontextmanager
     async def no_writes(self) -> AsyncIterator[None]:

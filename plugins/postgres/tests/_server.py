@@ -199,7 +199,13 @@ class Server:
         # To a file: the server inherits it, so a pipe would stay open while the server runs.
         with (self.home / "output").open("w+") as output:
             done = subprocess.run(
-                command, stdout=output, stderr=output, cwd=self.home, check=False, **as_owner()
+                command,
+                stdout=output,
+                stderr=output,
+                cwd=self.home,
+                env={**os.environ, "PGCTLTIMEOUT": "600"},
+                check=False,
+                **as_owner(),
             )
             if done.returncode:
                 output.seek(0)

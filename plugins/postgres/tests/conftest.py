@@ -18,6 +18,8 @@ from ._server import BIN, Server, programs
 
 DSN = "ORCHESTRIX_TEST_POSTGRES_DSN"
 WORKER = "PYTEST_XDIST_WORKER"
+CARELESS = {"fsync": "off", "full_page_writes": "off"}
+"""For the server that all share, and that nobody crashes: what is to be killed has its own."""
 
 
 def _programs_or_skip(hint: str = "") -> Path:
@@ -40,7 +42,7 @@ def _shared_server(directory: Path) -> Iterator[Server]:
         fcntl.flock(lock, fcntl.LOCK_EX)
         server = Server.join(Path(where.read_text()), binaries) if where.exists() else None
         if server is None:
-            server = Server.create(binaries)
+            server = Server.create(binaries, **CARELESS)
             where.write_text(str(server.home))
     try:
         yield server

@@ -32,7 +32,7 @@ def orchestrix(empty_dsn, tmp_path):
             env=environment | more,
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=300,
             check=False,
         )
 

@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import tracemalloc
+from time import monotonic
 
 import asyncpg
 import pytest
 
-from orchestrix.infrastructure.postgres import PostgreSQLEventStore, _operations, _wake
+from orchestrix.infrastructure.postgres import (
+    PostgreSQLEventStore,
+    _database,
+    _operations,
+    _wake,
+)
 from orchestrix_core import Snapshot, StorageError, StoreClosedError
 
-from ._conditions import PATIENCE, observe, until
+from ._conditions import PATIENCE, be_impatient, observe, until
 
 
 def open_store(dsn, size=3, **settings):
@@ -30,11 +36,12 @@ async def test_the_pool_is_as_large_as_it_says(dsn):
 
 
 async def test_a_full_pool_is_an_error_that_names_the_setting(dsn, notes):
-    async with PostgreSQLEventStore(dsn, 2, 2, 1.0) as store, observe(dsn) as observer:
+    async with PostgreSQLEventStore(dsn, 2, 2) as store, observe(dsn) as observer:
+        be_impatient(store, 0.25)
         async with observer.no_access():
             reads = [asyncio.create_task(store.load("a")) for _ in range(2)]
             await observer.waiting(2)
-            with pytest.raises(StorageError, match=r"pool_timeout \(1 s\): raise pool_max_size"):
+            with pytest.raises(StorageError, match=r"pool_timeout \(0.25 s\): raise pool_max_size"):
                 await store.load("b")
         assert await asyncio.gather(*reads) == [[], []]
         await store.save("a", notes("1"), 0)
@@ -170,9 +177,11 @@ async def test_commits_that_come_together_share_a_notification(dsn, notes):
             heard.append(payload)
 
         await observer.connection.add_listener(channel, hear)
+        began = monotonic()
         async with open_store(dsn) as store:
             for number in range(100):
                 await store.save("a", notes(str(number)), number)
+        took = monotonic() - began
         await observer.connection.execute("SELECT pg_notify($1, 'end')", channel)
 
         async def ended():
@@ -180,7 +189,7 @@ async def test_commits_that_come_together_share_a_notification(dsn, notes):
 
         await until(ended)
         await observer.connection.remove_listener(channel, hear)
-    assert 1 <= len(heard) - 1 < 50
+    assert 1 <= len(heard) - 1 <= took / _wake._PAUSE + 2
 
 
 async def test_a_long_stream_is_streamed_page_by_page(dsn, notes, monkeypatch):
@@ -229,7 +238,7 @@ async def fill_stream(dsn, count):
 
 async def test_a_stream_holds_no_connection_between_pages(dsn, notes, monkeypatch):
     monkeypatch.setattr(_operations, "_PAGE", 2)
-    async with open_store(dsn, 1, pool_timeout=5.0) as store:
+    async with open_store(dsn, 1) as store:
         await store.save("a", notes("1", "2", "3"), 0)
         seen = []
         async for event in store.stream("a"):
@@ -261,10 +270,12 @@ def test_a_store_of_another_event_loop_says_so(dsn):
         first.run(store.close())
 
 
-async def test_closing_does_not_wait_for_ever(dsn, notes):
+async def test_closing_does_not_wait_for_ever(dsn, notes, monkeypatch):
+    monkeypatch.setattr(_database, "_CLOSING", 0.5)
     async with observe(dsn) as observer:
-        store = open_store(dsn, 1, pool_timeout=1.0)
+        store = open_store(dsn, 1)
         await store.initialize()
+        be_impatient(store, 0.25)
         async with observer.no_writes():
             saving = asyncio.create_task(store.save("a", notes("1"), 0))
             await observer.waiting()

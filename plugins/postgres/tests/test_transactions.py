@@ -240,7 +240,7 @@ async def test_others_append_while_a_transaction_has_not(store, notes):
 
 @pytest.mark.parametrize("how", ["itself", "another"])
 async def test_closed_inside_a_block_the_store_undoes_it(dsn, how):
-    store = open_store(dsn)
+    store = open_store(dsn, pool_timeout=100 * PATIENCE)
     await store.initialize()
     inside = asyncio.Event()
 
@@ -257,7 +257,7 @@ async def test_closed_inside_a_block_the_store_undoes_it(dsn, how):
 
     closed = asyncio.Event()
     task = asyncio.create_task(change())
-    async with asyncio.timeout(5):  # without the patience for what does not answer
+    async with asyncio.timeout(PATIENCE):  # without the patience for what does not answer
         await inside.wait()
         await store.close()
         closed.set()

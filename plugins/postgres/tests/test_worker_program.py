@@ -14,6 +14,8 @@ from orchestrix.infrastructure.postgres import PostgreSQLEventStore
 from orchestrix_core import Event, MessageRegistry
 from orchestrix_core.subscriptions import lags
 
+from ._conditions import PATIENCE
+
 PROGRAM = [sys.executable, "-c", "from orchestrix_core.cli import main; main()"]
 MODULE = """
 from orchestrix_core import Event, Projection, on
@@ -35,7 +37,7 @@ class Counted(Event, type="program.counted", registry=MessageRegistry()):
 
 
 async def until(condition):
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(PATIENCE):
         while not await condition():  # noqa: ASYNC110  # another process makes it true
             await asyncio.sleep(0.05)
 
@@ -90,5 +92,5 @@ async def test_the_part_of_a_killed_worker_is_taken_over(empty_dsn, tmp_path):
             await until(is_done)
             assert set(await owners()) == {other}
             second.send_signal(signal.SIGTERM)
-            assert await asyncio.to_thread(second.wait, 60) == 0
+            assert await asyncio.to_thread(second.wait, PATIENCE) == 0
             assert set(await owners()) == {None}
