@@ -6,8 +6,7 @@ Run one page of the documentation as a reader would, from top to bottom.
 - `python`: executed, all blocks of a page being one program; `await` may stand at top level.
 - `toml`: parsed; with a table `[orchestrix]`, read as the real configuration.
 - `json`: parsed.
-- `bash`: executed by bash, stopping at the first failure; of `pip install`, the names are checked,
-  and of `pip install -e ./project` a wheel is built and put on the path.
+- `bash`: executed by bash, stopping at the first failure; of `pip install`, the names are checked.
 - `text output`: must be what the block before it printed; `...` stands for anything.
 
 A block whose first line is a comment with a file name (`# app.py`) is also written to that file.
@@ -111,10 +110,6 @@ class Page:
 
     def bash(self, example: Example) -> None:
         commands = [line for line in example.parsed.splitlines() if line.strip()]
-        if all(line.startswith("pip install -e ./") for line in commands):
-            for line in commands:
-                install_here(Path(line.split()[3]).resolve())
-            return
         if all(line.startswith("pip install ") for line in commands):
             unknown = {name for line in commands for name in line.split()[2:]} - INSTALLABLE
             assert not unknown, f"who publishes {unknown}?"
@@ -132,23 +127,6 @@ class Page:
             tidy(example.parsed), tidy(self.printed), doctest.ELLIPSIS
         )
         assert same, f"what was printed is\n{self.printed}"
-
-
-def install_here(project: Path) -> None:
-    """
-    Install a project that the page has made, for the rest of the page.
-
-    Its wheel is built as pip would build it, and found on the path; its sources stand before that.
-    """
-    build = "import sys, hatchling.build as b; print(b.build_wheel(sys.argv[1]))"
-    wheels = tempfile.mkdtemp(dir=project.parent)
-    done = subprocess.run(
-        [sys.executable, "-c", build, wheels],
-        cwd=project, text=True, capture_output=True, check=True,
-    )  # fmt: skip
-    paths = [str(project / "src"), str(Path(wheels, done.stdout.split()[-1]))]
-    sys.path[1:1] = paths
-    os.environ["PYTHONPATH"] = os.pathsep.join([*paths, os.environ.get("PYTHONPATH", "")])
 
 
 def write_named(source: str) -> None:

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import email
-import os
 import re
-import subprocess
 import sys
-import venv
 import zipfile
 from email.message import Message
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -35,34 +33,9 @@ PROJECTS = [
     ROOT / "plugins/prometheus",
     ROOT / "contract_tests",
 ]
-# what an operator may add to a wheel
-EXTRAS = [("orchestrix_jaeger", "otlp")]
 SHARED = ("orchestrix/", "orchestrix/infrastructure/", "orchestrix/infrastructure/observability/")
 
 each_wheel = pytest.mark.parametrize("name", OWNS)
-
-
-@pytest.fixture(scope="session")
-def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where the wheels are: tox names the place; without it they are built here."""
-    if named := os.environ.get("ORCHESTRIX_DIST"):
-        return Path(named)
-    place = tmp_path_factory.mktemp("dist")
-    for project in PROJECTS:
-        build = [sys.executable, "-m", "build", "--no-isolation", "--outdir", str(place)]
-        subprocess.run([*build, str(project)], check=True, capture_output=True)
-    return place
-
-
-@pytest.fixture(scope="session")
-def shelf(built: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Our wheels and all that they declare, fetched once: the installs below reach for no index."""
-    place = tmp_path_factory.mktemp("shelf")
-    wheels = [str(wheel_of(built, name)) for name in OWNS]
-    wheels += [f"{wheel_of(built, name)}[{extra}]" for name, extra in EXTRAS]
-    pip = [sys.executable, "-m", "pip", "download", "-q", "-d", str(place)]
-    subprocess.run([*pip, *wheels, "hatchling", "editables"], check=True)
-    return place
 
 
 def wheel_of(built: Path, name: str) -> Path:
@@ -122,51 +95,14 @@ def test_metadata_is_in_step_and_whole(built: Path, name: str) -> None:
     assert pins == ([] if own["Name"] == core["Name"] else [f"orchestrix-core=={core['Version']}"])
 
 
-class Environment:
-    """An empty virtual environment; this one's pip installs into it."""
-
-    def __init__(self, place: Path) -> None:
-        venv.create(place, with_pip=False)
-        self.place = place
-        self.bin = place / ("Scripts" if os.name == "nt" else "bin")
-
-    def run(self, *command: object) -> subprocess.CompletedProcess[str]:
-        done = subprocess.run(
-            [str(part) for part in command],
-            cwd=self.place,  # not the checkout: only what is installed can be imported
-            env={**os.environ, "COLUMNS": "120", "NO_COLOR": "1"},
-            text=True,
-            capture_output=True,
-            check=False,
-        )
-        assert done.returncode == 0, done.stdout + done.stderr
-        return done
-
-    def install(self, shelf: Path, *arguments: str | Path) -> None:
-        pip = [sys.executable, "-m", "pip", "--python", self.bin / "python", "install", "-q"]
-        self.run(*pip, "--no-index", "--find-links", shelf, *arguments)
-
-    def python(self, code: str) -> str:
-        strict = ["-W", "error", "-I", "-c"]
-        return self.run(self.bin / "python", *strict, code).stdout.strip()
-
-    def ours(self) -> set[str]:
-        """The distributions of this project that are installed."""
-        names = "print(*(found.name for found in importlib.metadata.distributions()))"
-        installed = self.python(f"import importlib.metadata; {names}").split()
-        return {name for name in installed if name.startswith("orchestrix")}
-
-
 @pytest.mark.parametrize("name", [name for name in OWNS if name != "orchestrix_core"])
-def test_a_wheel_installs_and_imports_alone(shelf: Path, name: str, tmp_path: Path) -> None:
-    environment = Environment(tmp_path / "venv")
+def test_a_wheel_installs_and_imports_alone(shelf: Path, name: str, environment: Any) -> None:
     environment.install(shelf, name)
     environment.python(f"import {OWNS[name]}")
     assert environment.ours() == {"orchestrix-core", name.replace("_", "-")}
 
 
-def test_the_core_alone_says_how_to_get_a_backend(shelf: Path, tmp_path: Path) -> None:
-    environment = Environment(tmp_path / "venv")
+def test_the_core_alone_says_how_to_get_a_backend(shelf: Path, environment: Any) -> None:
     environment.install(shelf, "orchestrix_core")
     environment.python("import orchestrix_core")
     assert environment.ours() == {"orchestrix-core"}
@@ -175,8 +111,7 @@ def test_the_core_alone_says_how_to_get_a_backend(shelf: Path, tmp_path: Path) -
     assert re.search(r"pip install orchestrix-(memory|sqlite)\b", said)
 
 
-def test_all_wheels_together_import(shelf: Path, tmp_path: Path) -> None:
-    environment = Environment(tmp_path / "venv")
+def test_all_wheels_together_import(shelf: Path, environment: Any) -> None:
     environment.install(shelf, *OWNS)
     environment.python("\n".join(f"import {package}" for package in OWNS.values()))
     said = environment.run(environment.bin / "orchestrix", "plugins").stdout
@@ -198,9 +133,8 @@ for protocol in ("http", "grpc"):
 
 
 def test_the_extra_for_otlp_is_asked_for_and_clashes_with_nothing(
-    shelf: Path, tmp_path: Path
+    shelf: Path, environment: Any
 ) -> None:
-    environment = Environment(tmp_path / "venv")
     environment.install(shelf, "orchestrix_jaeger")
     assert environment.python(BY_OTLP).count("pip install 'orchestrix-jaeger[otlp]'") == 2
     environment.install(shelf, "orchestrix_jaeger[otlp]")
@@ -208,25 +142,8 @@ def test_the_extra_for_otlp_is_asked_for_and_clashes_with_nothing(
     environment.run(sys.executable, "-m", "pip", "--python", environment.bin / "python", "check")
 
 
-def test_a_project_for_a_plugin_is_installed_and_found(shelf: Path, tmp_path: Path) -> None:
-    environment = Environment(tmp_path / "venv")
-    environment.install(shelf, "orchestrix_core", "hatchling")
-    project = tmp_path / "acme"
-    program = environment.bin / "orchestrix"
-    environment.run(
-        program, "plugin", "new", "acme", "--kind", "event_store", "--directory", project
-    )
-    environment.install(shelf, "--no-build-isolation", project)
-    assert re.search(
-        r"^event_store +acme +orchestrix-acme +0\.1\.0 +async$",
-        environment.run(program, "plugins").stdout,
-        re.MULTILINE,
-    )
-
-
-def test_editable_installs_of_all_import(shelf: Path, tmp_path: Path) -> None:
+def test_editable_installs_of_all_import(shelf: Path, environment: Any) -> None:
     """A stray `__init__.py` in the shared namespace is silent with wheels and fatal here."""
-    environment = Environment(tmp_path / "venv")
     # The build back end goes in first, so that four builds need no environments of their own.
     environment.install(shelf, "hatchling", "editables")
     editable = [part for project in PROJECTS for part in ("-e", project)]

@@ -18,7 +18,8 @@ from orchestrix_core.hookspecs import Kind
 
 KINDS = get_args(Kind)
 FILES = {
-    ".github/workflows/ci.yml", ".gitignore", "README.md", "pyproject.toml", "tox.ini",
+    ".github/workflows/ci.yml", ".github/workflows/publish.yml", ".gitignore", "README.md",
+    "pyproject.toml", "tox.ini",
     "src/orchestrix_acme_db/__init__.py", "src/orchestrix_acme_db/_config.py",
     "src/orchestrix_acme_db/plugin.py", "src/orchestrix_acme_db/py.typed",
     "tests/test_contract.py", "tests/test_plugin.py",
