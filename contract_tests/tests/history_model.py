@@ -55,7 +55,8 @@ class Model:
             self._plan(worker, max(moment, ended))
 
     def _append(self, worker: str, began: float) -> Any:
-        stream, expected, ids = self._again.pop(worker, None) or self._fresh(worker)
+        again = self._again.pop(worker) if worker in self._again else None
+        stream, expected, ids = again or self._fresh(worker)
         noticed = self.random.random() < 0.9
 
         def effect(moment: float, *, more: bool) -> None:

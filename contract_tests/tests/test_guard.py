@@ -98,6 +98,7 @@ def test_every_contract_test_names_its_promise(name: str) -> None:
         "Workers: ",
         "Projections: ",
         "Sagas: ",
+        "History: ",
         "Dead letters: ",
         "Cancellation: ",
         "Clock going back: ",

@@ -22,6 +22,8 @@ TITLES: Final = {
     "Promises 1 to 6": "all of these in any order, made up at random, against a model",
     "`persistent`": "what was acknowledged outlives the process",
     "`multi_process`": "several processes share one store",
+    "History": "what workers see that use one store at once",
+    "Soak": "the same, for a long time",
     "Documents": "documents beside events, changed together with them",
     "Workers": "subscriptions: order, effect and position together, leases",
     "Dead letters": "an event that fails holds up its own stream alone",

@@ -18,7 +18,9 @@ __all__ = ["orchestrix_commands"]
 
 @hookimpl
 def orchestrix_commands(cli: typer.Typer) -> None:
-    """Add `orchestrix certify`."""
+    """Add `orchestrix certify` and `orchestrix certify-history`."""
     from orchestrix_contract_tests.certify import _command
+    from orchestrix_contract_tests.history import _command as history_command
 
     _command.add_to(cli)
+    history_command.add_to(cli)

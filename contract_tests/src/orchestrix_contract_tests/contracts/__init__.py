@@ -8,6 +8,7 @@ from orchestrix_contract_tests.contracts.documents import DocumentsContract
 from orchestrix_contract_tests.contracts.event_log import EventLogContract
 from orchestrix_contract_tests.contracts.event_store import EventStoreContract
 from orchestrix_contract_tests.contracts.faults import FaultsContract
+from orchestrix_contract_tests.contracts.history import HistoryContract
 from orchestrix_contract_tests.contracts.instrumentation import InstrumentationContract
 from orchestrix_contract_tests.contracts.lifecycle import LifecycleContract
 from orchestrix_contract_tests.contracts.metrics import MetricsContract
@@ -29,6 +30,7 @@ __all__ = [
     "EventStoreContract",
     "EventStoreStateMachine",
     "FaultsContract",
+    "HistoryContract",
     "InstrumentationContract",
     "LifecycleContract",
     "MessageBusContract",

@@ -12,6 +12,7 @@ from orchestrix_contract_tests.history.operations import Append, History, Load, 
 from orchestrix_contract_tests.history.plan import HistoryRunError, Plan
 from orchestrix_contract_tests.history.recorder import Recorder
 from orchestrix_contract_tests.history.running import record
+from orchestrix_contract_tests.history.summary import Summary
 
 __all__ = [
     "RULES",
@@ -26,6 +27,7 @@ __all__ = [
     "Recorder",
     "Row",
     "Rule",
+    "Summary",
     "check",
     "read_history",
     "record",

@@ -14,7 +14,7 @@ from typing import Any, Final, Protocol, Self
 
 import attrs
 
-from orchestrix_contract_tests.driver import PATIENCE, Driver
+from orchestrix_contract_tests.driver import Driver
 from orchestrix_contract_tests.history._worker import do_round, work
 from orchestrix_contract_tests.history.plan import HistoryRunError, Round
 from orchestrix_core import ContractSubject
@@ -25,8 +25,10 @@ __all__ = ["Crew", "Processes", "Tasks", "Told"]
 Told = Callable[[int], None]
 """Called with the number of events of each append that was acknowledged."""
 
-_SILENCE: Final = 6 * PATIENCE
-"""Seconds without a word from any process until they count as hanging."""
+_SILENCE: Final = 180.0
+"""Seconds without a word from any process until they count as hanging; a call has fewer."""
+_LEAVING: Final = 10.0
+"""Seconds that a process has to end in, once it is told to or has failed."""
 
 
 class Crew(Protocol):
@@ -144,7 +146,7 @@ class _Child:
         try:
             said: tuple[str, Any] = self.pipe.recv()
         except (EOFError, OSError):
-            self.process.join(PATIENCE)
+            self.process.join(_LEAVING)
             msg = f"worker {self.number} ended with status {self.process.exitcode}"
             raise HistoryRunError(msg) from None
         if said[0] == "failed":
@@ -159,7 +161,7 @@ class _Child:
 
     def end(self) -> None:
         """Wait for its end, and end it when it does not."""
-        self.process.join(PATIENCE / 4)
+        self.process.join(_LEAVING)
         self.pipe.close()
         self.process.kill()
         self.process.join()

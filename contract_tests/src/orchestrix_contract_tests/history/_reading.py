@@ -9,7 +9,8 @@ from random import Random
 from time import monotonic
 from typing import Any, Final
 
-from orchestrix_contract_tests.driver import PATIENCE, Driver
+from orchestrix_contract_tests import driver
+from orchestrix_contract_tests.driver import Driver
 from orchestrix_contract_tests.history.operations import Row
 from orchestrix_contract_tests.history.plan import Round
 from orchestrix_contract_tests.history.recorder import Recorder
@@ -102,7 +103,7 @@ class Subscriber(_Reader):
         while not listening.done() and self._after < (self._head or 0):
             self._moved.clear()
             moved = asyncio.ensure_future(self._moved.wait())
-            await _first(listening, moved, within=PATIENCE)
+            await _first(listening, moved, within=driver.PATIENCE)
             if not moved.done():
                 moved.cancel()
                 self._recorder.read(self._name, self._after, 1, [], began=began)
