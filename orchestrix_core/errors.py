@@ -7,6 +7,11 @@ the text. Plain misuse of an argument is a `ValueError` or a `TypeError` that na
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from orchestrix_core.records import RecordedEvent
+
 __all__ = [
     "AmbiguousMessageType",
     "BackendNotFoundError",
@@ -33,7 +38,15 @@ __all__ = [
 
 
 class OrchestrixError(Exception):
-    """Root of every error that Orchestrix defines."""
+    """
+    Root of every error that Orchestrix defines.
+
+    Attributes:
+        record: the stored event, as a `RawEvent`, where the error is that one which was met in the
+            log cannot be read, by this program or a newer one; else None.
+    """
+
+    record: RecordedEvent | None = None
 
 
 class ConcurrencyError(OrchestrixError):

@@ -8,6 +8,7 @@ is ever pickled.
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, Literal, Protocol, TypeAlias, TypeVar
 
 import msgspec
@@ -18,6 +19,7 @@ from orchestrix_core._converter import make_field_converter
 from orchestrix_core._plans import Planner
 from orchestrix_core.errors import SerializationError, UnknownMessageType, UpcastingError
 from orchestrix_core.messages import METADATA, Event, RawEvent, stored_as
+from orchestrix_core.records import RecordedEvent
 from orchestrix_core.registry import MessageRegistry, default_registry
 
 __all__ = ["JSONSerializer", "Serializer", "UnknownPolicy", "decode_stored"]
@@ -132,6 +134,14 @@ class JSONSerializer:
         event: Event = codec.decode(data)
         return event
 
+    def raw_if_old(self, type: str, version: int, data: bytes) -> RawEvent | None:
+        """Return what was stored as it is; None when it is newer than its class, or damaged."""
+        if version > self._registry.resolve(type).__message_version__:
+            return None
+        with suppress(SerializationError):
+            return self._raw(type, version, data)
+        return None
+
     def _raw(self, type: str, version: int, data: bytes) -> RawEvent:
         metadata = self.codec(Event).decode(data).__dict__
         own = {"type": type, "payload": data, "stored_version": version}
@@ -158,10 +168,30 @@ def _object(type: str, data: bytes) -> dict[str, Any]:
 
 
 def decode_stored(
-    serializer: Serializer, type: str, version: int, data: bytes, *, stream: str, position: int
+    serializer: Serializer,
+    type: str,
+    version: int,
+    data: bytes,
+    *,
+    stream: str,
+    position: int,
+    stream_version: int | None = None,
 ) -> Event:
-    """Decode what a store read; an unknown name is reported with its stream and position."""
+    """
+    Decode what a store read; an error says where it stands.
+
+    An unknown name is reported with its stream and position. With `stream_version`, the place in
+    the stream, an error that no newer program could mend holds the event in its `record`.
+    """
     try:
         return serializer.decode(type, version, data)
     except UnknownMessageType as error:
         raise UnknownMessageType(error.type, stream, position) from error
+    except (SerializationError, UpcastingError) as error:
+        if stream_version is not None and isinstance(serializer, JSONSerializer):
+            raw = serializer.raw_if_old(type, version, data)
+            if raw is not None:
+                error.record = RecordedEvent(
+                    position=position, aggregate_id=stream, version=stream_version, event=raw
+                )
+        raise

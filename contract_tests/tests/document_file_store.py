@@ -20,7 +20,7 @@ from file_store import FileStore  # type: ignore[import-not-found]  # beside thi
 
 from orchestrix.infrastructure.memory import InMemoryAsyncEventStore
 from orchestrix.infrastructure.memory._documents import _Stored
-from orchestrix_core import stored_as
+from orchestrix_core import OrchestrixError, stored_as
 
 
 class DocumentFile(FileStore):  # type: ignore[misc]  # found beside this module
@@ -39,9 +39,9 @@ class DocumentFile(FileStore):  # type: ignore[misc]  # found beside this module
             await self.apply(json.loads(line))
 
     async def apply(self, entry):
-        for collection, key, stored in entry["changes"]:
+        for collection, key, stored in entry.get("changes", ()):
             self._documents._apply(collection, {key: self.opened(stored)})
-        for stream in entry["streams"]:
+        for stream in entry.get("streams", [entry]):  # it is one, without a transaction
             await super().apply(stream)
 
     def opened(self, stored: list[Any] | None) -> _Stored | None:
@@ -141,3 +141,14 @@ class ReadsTheFileOnce(DocumentFile):
         if not self.opened_once:
             self.opened_once = True
             await super().refresh()
+
+
+class SaysNotWhatItCannotRead(DocumentFile):
+    """Whoever reads the log is told that an event cannot be read, and not which."""
+
+    def decoded(self, record):
+        try:
+            return super().decoded(record)
+        except OrchestrixError as error:
+            error.record = None
+            raise

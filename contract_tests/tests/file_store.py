@@ -72,7 +72,9 @@ class FileStore(InMemoryAsyncEventStore):
         raw, stream = record.event, record.aggregate_id
         assert isinstance(raw, RawEvent)
         what = (self.serializer, *stored_as(raw), raw.payload)
-        event = decode_stored(*what, stream=stream, position=record.position)
+        event = decode_stored(
+            *what, stream=stream, position=record.position, stream_version=record.version
+        )
         return replace(record, event=event)
 
     async def save(self, aggregate_id, events, expected_version=None):

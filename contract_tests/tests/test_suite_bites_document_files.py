@@ -14,12 +14,15 @@ from typing import Any, Final
 
 import pytest
 
+from orchestrix_contract_tests import driver
 from orchestrix_contract_tests.contracts.document_races import DocumentRaceContract
+from orchestrix_contract_tests.contracts.worker_letters import WorkerLetterContract
 from orchestrix_core import ContractSubject
 from orchestrix_core.stores import ASYNC, DOCUMENTS, GLOBAL_LOG, MULTI_PROCESS, PERSISTENT
 
 OUTLIVE: Final = "test_documents_outlive_the_store"
 KILLED: Final = "test_killed_process_leaves_whole_transactions"
+UNREADABLE: Final = "test_event_that_cannot_be_read_is_a_dead_letter"
 PROCESSES: Final = "test_increments_of_several_processes_lose_none"
 BROKEN: Final = {
     "WritesTheEventsLater": KILLED,
@@ -60,3 +63,15 @@ def test_sound_store_passes(
     outcomes = run_contract(DocumentRaceContract, make_subject("DocumentFile"))
     assert outcomes["failed"] == set()
     assert {OUTLIVE, KILLED, PROCESSES} <= outcomes["passed"]
+
+
+@pytest.mark.parametrize("name", ["DocumentFile", "SaysNotWhatItCannotRead"])
+def test_store_that_says_not_what_it_cannot_read_is_caught(
+    name: str,
+    make_subject: Callable[[str], ContractSubject],
+    run_contract: Callable[..., Any],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(driver, "PATIENCE", 20.0 if name == "DocumentFile" else 2.0)
+    outcomes = run_contract(WorkerLetterContract, make_subject(name), "-k", UNREADABLE)
+    assert outcomes["failed" if name == "SaysNotWhatItCannotRead" else "passed"] == {UNREADABLE}

@@ -14,6 +14,7 @@ import attrs
 
 from orchestrix_core.errors import OrchestrixError, StoreClosedError
 from orchestrix_core.records import RecordedEvent
+from orchestrix_core.subscriptions._unreadable import UnreadableRecord, read_log
 
 __all__ = ["Feed", "Page", "Pages"]
 
@@ -122,7 +123,9 @@ class Pages:
             return page
 
     async def _read(self, position: int, head: int) -> Page:
-        records = await self._store.read_log(position, self._size, self._types)
+        records = await read_log(self._store, position, self._size, self._types)
         last = records[-1].position if records else position
+        if records and isinstance(records[-1], UnreadableRecord):
+            return Page(position, last, records)
         # A page that is not full reached the end, which was `head` or beyond when it was read.
         return Page(position, last if len(records) == self._size else max(last, head), records)

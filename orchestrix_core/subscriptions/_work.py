@@ -21,6 +21,7 @@ from orchestrix_core.subscriptions._patience import (
     Patience,
 )
 from orchestrix_core.subscriptions._subscription import Subscription
+from orchestrix_core.subscriptions._unreadable import UnreadableRecord, read_log
 
 __all__ = ["Work"]
 
@@ -92,6 +93,8 @@ class Work:
             raise Freed
 
     async def _handle(self, record: RecordedEvent, transaction: Transaction | None) -> None:
+        if isinstance(record, UnreadableRecord):
+            raise HandlerFailed(record, record.error) from record.error
         try:
             with handling(record.event):
                 await self._subscription.handle(record, transaction)
@@ -140,7 +143,7 @@ class Work:
             if letter is None or letter.body["state"] == "failed":
                 self._aside.due.discard(stream)
                 return
-            (record,) = await self._store.read_log(letter.body["position"] - 1, 1)
+            (record,) = await read_log(self._store, letter.body["position"] - 1, 1)
             failure = await self._patience.persist(partial(self._again, letter, record))
             if failure is not None:
                 await self._fail_again(letter, failure)

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import logging
-
 from orchestrix.infrastructure.sqlite import plugin
 from orchestrix_contract_tests import WorkerContract
 from orchestrix_contract_tests.contracts._workers import (
     all_done,
     counting,
-    fill,
     notes,
     running,
     until,
@@ -34,18 +31,6 @@ class TestWorkers(WorkerContract):
             await all_done(store, subscription)
         assert await versions(store) == {"a": [2, 5, 8]}
 
-    async def test_event_that_cannot_be_read_is_waited_for(self, store, stores, caplog):
-        caplog.set_level(logging.WARNING, "orchestrix_core.subscriptions")
-        narrow = await stores.open(serializer=JSONSerializer(knowing_notes_alone()))
-        await fill(store, "a", rounds=1)
-        async with running(Worker(narrow.store, [counting()])):
-            await all_done(store, "counting")
-            await store.save("b", [*notes(1), Opened(owner="x"), *notes(1)])
-            await until(lambda: says(caplog, "contract.account.opened"))
-        async with running(Worker(store.store, [counting()])):
-            await all_done(store, "counting")
-        assert await versions(store) == {"a": [1, 2, 3], "b": [1, 2, 3]}
-
 
 def knowing_notes_alone():
     registry = MessageRegistry()
@@ -55,7 +40,3 @@ def knowing_notes_alone():
 
 async def has(store, version):
     return version in (await versions(store)).get("a", [])
-
-
-async def says(caplog, text):
-    return any(text in record.getMessage() for record in caplog.records)

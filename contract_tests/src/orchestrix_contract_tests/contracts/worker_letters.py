@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+import logging
+from typing import Any, Final
 
 import pytest
 
+from orchestrix_contract_tests.contracts._base import requires
 from orchestrix_contract_tests.contracts._store import StoreContract
 from orchestrix_contract_tests.contracts._workers import (
     QUICK,
@@ -20,7 +22,7 @@ from orchestrix_contract_tests.contracts._workers import (
     versions,
 )
 from orchestrix_contract_tests.driver import Driver, Stores
-from orchestrix_core import RecordedEvent, Transaction
+from orchestrix_core import Event, JSONSerializer, MessageRegistry, RecordedEvent, Transaction
 from orchestrix_core.subscriptions import (
     DeadLetter,
     DeadLetters,
@@ -57,6 +59,37 @@ def of(stream: str, letters: list[DeadLetter]) -> list[tuple[int, str]]:
     return [(each.version, each.state) for each in letters if each.aggregate_id == stream]
 
 
+_yesterday: Final = MessageRegistry()
+_today: Final = {name: MessageRegistry() for name in ("a gap", "other fields")}
+_before: Final = {name: MessageRegistry() for name in ("no class", "an older class")}
+
+
+class _Stored(Event, type="contract.room.booked", version=2, registry=_yesterday):
+    room: str
+
+
+class _Kept(Event, type="contract.room.left", registry=_yesterday):
+    pass
+
+
+class _Newer(Event, type="contract.room.booked", version=3, registry=_today["a gap"]):
+    room: str
+
+
+class _Other(Event, type="contract.room.booked", version=2, registry=_today["other fields"]):
+    room: int
+
+
+class _Older(Event, type="contract.room.booked", registry=_before["an older class"]):
+    room: str
+
+
+for _registry in (*_today.values(), *_before.values()):
+
+    class _KeptStill(Event, type="contract.room.left", registry=_registry):
+        pass
+
+
 class WorkerLetterContract(StoreContract, needs=("documents", "global_log", "async")):
     """Dead letters, and what becomes of them."""
 
@@ -82,6 +115,56 @@ class WorkerLetterContract(StoreContract, needs=("documents", "global_log", "asy
         if transactional:
             assert (await versions(store))["a"] == [1]
             assert await mistakes(store, without="a") == []
+
+    @requires("persistent")
+    @pytest.mark.parametrize(
+        ("why", "error"),
+        [("a gap", "UpcastingError"), ("other fields", "SerializationError")],
+    )
+    async def test_event_that_cannot_be_read_is_a_dead_letter(
+        self, stores: Stores, why: str, error: str
+    ) -> None:
+        """Dead letters: it holds up its own stream, until a program comes that can read it."""
+        old = await stores.open(serializer=JSONSerializer(_yesterday))
+        await old.save("b", [_Kept()])
+        await old.save("a", [_Kept(), stored := _Stored(room="101"), _Kept(), _Stored(room="102")])
+        await old.save("b", [_Kept()])
+        subscription = counting(batch=2)
+        new = await stores.open(serializer=JSONSerializer(_today[why]))
+        async with running(Worker(new.store, [subscription])):
+            await all_done(new, subscription)
+        assert await versions(new) == {"a": [1], "b": [1, 2]}
+        letters = DeadLetters(new.store, "counting")
+        failed, *parked = await letters.list()
+        assert (failed.aggregate_id, failed.version, failed.state) == ("a", 2, "failed")
+        assert (failed.event_id, failed.event_type) == (stored.id, "contract.room.booked")
+        assert (failed.error or "").split(":")[0].split(".")[-1] == error
+        assert [(each.version, each.state) for each in parked] == [(3, "parked"), (4, "parked")]
+        assert await letters.replay() == 1
+        async with running(Worker(new.store, [subscription])):
+            await until(lambda: _attempts(letters, 2 * QUICK.attempts))
+        assert await letters.replay() == 1
+        async with running(Worker(old.store, [subscription])):
+            await until(lambda: _is_clear(letters))
+        assert await versions(old) == {"a": [1, 2, 3, 4], "b": [1, 2]}
+
+    @requires("persistent")
+    @pytest.mark.parametrize("why", _before)
+    async def test_event_of_a_newer_program_is_waited_for(
+        self, stores: Stores, why: str, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        """Workers: while programs are replaced, an old one leaves what is new to the new."""
+        caplog.set_level(logging.WARNING, "orchestrix_core.subscriptions")
+        new = await stores.open(serializer=JSONSerializer(_yesterday))
+        old = await stores.open(serializer=JSONSerializer(_before[why]))
+        subscription = counting()
+        async with running(Worker(old.store, [subscription])):
+            await new.save("a", [_Kept(), _Stored(room="101"), _Kept()])
+            await until(lambda: _says(caplog, "contract.room.booked"))
+        assert await DeadLetters(new.store, "counting").list() == []
+        async with running(Worker(new.store, [subscription])):
+            await all_done(new, subscription)
+        assert await versions(new) == {"a": [1, 2, 3]}
 
     async def test_letter_tells_what_happened(self, store: Driver) -> None:
         """Dead letters: the event, the error with its traceback, and how often it was tried."""
@@ -274,3 +357,7 @@ async def _attempts(letters: DeadLetters, count: int) -> bool:
 async def _begins_with(letters: DeadLetters, version: int, state: str) -> bool:
     first = (await letters.list())[0]
     return (first.version, first.state) == (version, state)
+
+
+async def _says(caplog: pytest.LogCaptureFixture, text: str) -> bool:
+    return any(text in record.getMessage() for record in caplog.records)

@@ -15,12 +15,12 @@ from orchestrix.infrastructure.postgres._append import rows_of as _rows_of
 from orchestrix.infrastructure.postgres._database import Database
 from orchestrix_core import (
     Event,
+    OrchestrixError,
     RecordedEvent,
     Serializer,
     Snapshot,
     StreamInfo,
     StreamWrite,
-    UnknownMessageType,
     decode_stored,
 )
 from orchestrix_core.validation import (
@@ -143,16 +143,20 @@ class Operations:
         return _snapshot(*rows[0]) if rows else None
 
     def _decode(self, rows: list[Any]) -> list[Event]:
-        """Decode all rows in one go; only an unknown name is worth a second look at its place."""
+        """Decode all rows in one go; only one that cannot be is worth a look at its place."""
         decode: Callable[[str, int, bytes], Event] = self._serializer.decode
         try:
             return [decode(row[0], row[1], row[2]) for row in rows]
-        except UnknownMessageType:
+        except OrchestrixError:
             return [
                 decode_stored(
-                    self._serializer, type, version, document, stream=stream, position=position
+                    self._serializer,
+                    *(type, version, document),
+                    stream=stream,
+                    position=position,
+                    stream_version=place,
                 )
-                for type, version, document, stream, position, _ in rows
+                for type, version, document, stream, position, place in rows
             ]
 
 

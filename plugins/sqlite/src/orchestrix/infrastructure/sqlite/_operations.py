@@ -17,12 +17,12 @@ from orchestrix.infrastructure.sqlite._append import StreamAppend, append, rows_
 from orchestrix.infrastructure.sqlite._sql import QUERIES
 from orchestrix_core import (
     Event,
+    OrchestrixError,
     RecordedEvent,
     Serializer,
     Snapshot,
     StreamInfo,
     StreamWrite,
-    UnknownMessageType,
     decode_stored,
 )
 from orchestrix_core.validation import (
@@ -164,14 +164,16 @@ class Operations:
     def _decode(
         self, rows: Sequence[tuple[str, int, bytes]], places: Callable[[], Sequence[Any]]
     ) -> list[Event]:
-        """Decode all rows in one go; only an unknown name makes it ask where they stand."""
+        """Decode all rows in one go; only one that cannot be makes it ask where they stand."""
         decode = self._serializer.decode
         try:
             return [decode(type, version, document) for type, version, document in rows]
-        except UnknownMessageType:
+        except OrchestrixError:
             return [
-                decode_stored(self._serializer, *row, stream=stream, position=position)
-                for row, (position, stream, *_) in zip(rows, places(), strict=False)
+                decode_stored(
+                    self._serializer, *row, stream=stream, position=position, stream_version=version
+                )
+                for row, (position, stream, version, *_) in zip(rows, places(), strict=False)
             ]
 
 

@@ -20,7 +20,7 @@ FROM events WHERE aggregate_id = ? AND version > ? ORDER BY version;
 
 -- name: load_stream_places
 -- Where the events that load_stream gives stand.
-SELECT position, aggregate_id
+SELECT position, aggregate_id, version
 FROM events WHERE aggregate_id = ? AND version > ? ORDER BY version;
 
 -- name: load_trace
@@ -30,7 +30,7 @@ FROM events WHERE trace_id = ? ORDER BY position;
 
 -- name: load_trace_places
 -- Where the events that load_trace gives stand.
-SELECT position, aggregate_id
+SELECT position, aggregate_id, version
 FROM events WHERE trace_id = ? ORDER BY position;
 
 -- name: read_log
