@@ -166,3 +166,20 @@ class IsRefusedForGood(Changes):
         except OrchestrixError as error:
             self.refused = error
             raise
+
+
+class LetsSavesIn(Store):
+    """A save takes the version of a transaction that has appended, and half of that is stored."""
+
+    async def save(self, aggregate_id, events, expected_version=None):
+        self._ledger.append(aggregate_id, events, expected_version)
+        self._wake()
+
+
+class WaitsForItsOwnEnd(Store):
+    """A save waits for the transaction that has appended, though it is inside of it."""
+
+    async def save(self, aggregate_id, events, expected_version=None):
+        await self._transactions._log.wait()
+        self._ledger.append(aggregate_id, events, expected_version)
+        self._wake()

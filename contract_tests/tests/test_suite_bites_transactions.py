@@ -60,6 +60,13 @@ BROKEN: Final = [
     Broken("WakesNobody", APPEND, ["test_transaction_wakes_a_subscriber"], hangs=True),
     Broken("WakesTooEarly", APPEND, ["test_undone_append_reaches_no_subscriber"]),
     Broken("NumbersBeforeItCommits", APPEND, ["test_slow_transaction_is_not_overtaken"]),
+    Broken("LetsSavesIn", APPEND, ["test_save_beside_an_append_has_its_own_version"]),
+    Broken(
+        "WaitsForItsOwnEnd",
+        APPEND,
+        ["test_save_after_an_append_is_refused_or_apart"],
+        hangs=True,
+    ),
     Broken("IsRefusedForGood", APPEND, ["test_append_after_a_refused_one_is_stored"]),
     Broken(
         "LetsOthersIn",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 import pytest
 
@@ -232,6 +233,41 @@ class DocumentAppendContract(StoreContract, needs=("documents",)):
         resumed = await other.read_log(after=seen[-1].position if seen else 0)
         events = [record.event for record in (*seen, *resumed)]
         assert sorted(e.id for e in events) == sorted(e.id for e in (*slow, *quick))
+
+    async def test_save_beside_an_append_has_its_own_version(
+        self, store: Driver, stores: Stores
+    ) -> None:
+        """Documents: an append that meets a save at its version is stored whole, or not at all."""
+        (other,) = await stores.rivals(store, 1)
+        elsewhere, inside, beside = deposits(1), deposits(2), deposits(1)
+        outcomes: list[Any] = []
+        try:
+            async with store.transaction() as tx:
+                await tx.append([StreamWrite("elsewhere", elsewhere, 0)])
+                await tx.append([StreamWrite("acc", inside, 0)])
+                saving = asyncio.create_task(other.save("acc", beside, 0))
+                await as_far_as_they_get(saving)  # it may have to wait, or be through
+            outcomes.append(None)
+        except ConcurrencyError as error:
+            outcomes.append(error)
+        outcomes += await asyncio.gather(saving, return_exceptions=True)
+        assert sum(isinstance(outcome, ConcurrencyError) for outcome in outcomes) == 1, outcomes
+        committed = outcomes[0] is None
+        assert await store.load("acc") == (inside if committed else beside)
+        assert await store.load("elsewhere") == (elsewhere if committed else [])
+
+    async def test_save_after_an_append_is_refused_or_apart(self, store: Driver) -> None:
+        """Documents: a `save` of the store behind an append of the block never hangs, either."""
+        inside, events = deposits(1), deposits(2)
+        async with store.transaction() as tx:
+            await tx.append([StreamWrite("acc", inside, 0)])
+            try:
+                await store.save("apart", events)
+            except RuntimeError as error:
+                assert "transaction" in str(error)
+                events = []
+        assert await store.load("acc") == inside
+        assert await store.load("apart") == events
 
     @requires("global_log")
     async def test_transaction_wakes_a_subscriber(self, store: Driver) -> None:
