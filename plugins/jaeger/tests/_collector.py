@@ -14,7 +14,7 @@ import grpc
 from opentelemetry.proto.collector.trace.v1 import trace_service_pb2 as messages
 from opentelemetry.proto.collector.trace.v1 import trace_service_pb2_grpc as services
 
-PATIENCE = 30.0
+PATIENCE = 120.0  # no measure of speed: an end to waiting for what never comes
 
 
 class Collector:

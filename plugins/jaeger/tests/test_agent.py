@@ -120,7 +120,7 @@ def test_an_agent_that_comes_later_gets_what_comes_after(make_tracer, caplog):
         assert tracer.flush()
         late.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         late.bind(("127.0.0.1", port))
-        late.settimeout(30)
+        late.settimeout(120)
         with tracer.span("found"):
             pass
         assert tracer.flush()
@@ -145,7 +145,7 @@ def test_an_agent_on_ipv6_is_found(make_tracer):
     except OSError as exc:
         pytest.skip(f"no IPv6 on this machine: {exc}")
     with opened:
-        opened.settimeout(30)
+        opened.settimeout(120)
         tracer = make_tracer(jaeger_agent_host="::1", jaeger_agent_port=opened.getsockname()[1])
         with tracer.span("six"):
             pass

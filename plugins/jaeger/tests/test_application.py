@@ -71,7 +71,7 @@ async def project(app):
     worker = Worker(app.store, instrumentation=app.instrumentation)
     running = asyncio.create_task(worker.run())
     following = asyncio.create_task(projections.follow(worker))
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(240):
         await Orders.seen.wait()
     following.cancel()
     worker.stop()
@@ -98,7 +98,7 @@ def run(tmp_path, agent):
             env={**os.environ, "AGENT_PORT": str(agent.port), "SERVICE": service},
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=300,
             check=False,
         )
         assert (done.returncode, done.stderr) == (0, "")

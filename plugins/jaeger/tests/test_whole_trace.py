@@ -36,7 +36,7 @@ pytest.importorskip(
     reason="orchestrix-prometheus is not installed",
 )
 
-PATIENCE = 30.0
+PATIENCE = 120.0  # no measure of speed: an end to waiting for what never comes
 DATABASES = {"memory": "memory", "sqlite": "sqlite", "postgres": "postgresql"}
 CONFIGURATION = """
 [orchestrix]
@@ -55,6 +55,7 @@ connection_string = "${{TEST_DSN:-postgresql://nowhere}}"
 service_name = "shop"
 jaeger_agent_port = {port}
 schedule_delay = 0.05
+shutdown_timeout = 60.0
 """
 
 
@@ -252,6 +253,7 @@ async def all_spans(agent, *traces):
         ) and all((trace, "publish orchestrix.saga.commands-sent") in names for trace in traces)
 
     await asyncio.to_thread(agent.until, whole)
+    await asyncio.to_thread(agent.drain)  # the application has ended: it has sent all there is
 
 
 async def test_one_request_is_one_trace(store, agent):

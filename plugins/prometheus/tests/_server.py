@@ -12,7 +12,7 @@ from pathlib import Path
 from urllib.error import URLError
 
 from ._children import free_port
-from .conftest import get, until
+from .conftest import PATIENCE, get, until
 
 PROGRAM = shutil.which("prometheus")
 
@@ -23,8 +23,8 @@ def prometheus(folder: Path, target: str, rules: str) -> Iterator[str]:
     (folder / "rules.yml").write_text(rules)
     settings = {
         "global": {
-            "scrape_interval": "200ms",
-            "scrape_timeout": "200ms",
+            "scrape_interval": "500ms",
+            "scrape_timeout": "500ms",
             "evaluation_interval": "200ms",
         },
         "rule_files": ["rules.yml"],
@@ -53,7 +53,7 @@ def prometheus(folder: Path, target: str, rules: str) -> Iterator[str]:
                     return
             finally:
                 server.terminate()
-                server.wait(60)
+                server.wait(PATIENCE)
         raise AssertionError((folder / "log").read_text())
 
 

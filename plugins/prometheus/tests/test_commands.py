@@ -16,7 +16,7 @@ from orchestrix_core import Subscription, Worker
 from orchestrix_core.subscriptions import caught_up
 
 from ._children import Deposited
-from .conftest import CONFIGURATION, PROGRAM, environment, get
+from .conftest import CONFIGURATION, PATIENCE, PROGRAM, environment, get
 
 LAG = 'orchestrix_core_projection_events_behind{projection_name="balances"}'
 
@@ -82,7 +82,7 @@ def test_the_store_can_be_served(behind, tmp_path):
                 assert f"{LAG} 3.0" in get(said.split()[1])
         finally:
             server.send_signal(signal.SIGINT)
-        assert server.wait(60) == 130
+        assert server.wait(PATIENCE) == 130
 
 
 def test_the_files_have_the_configured_names(folder, orchestrix):

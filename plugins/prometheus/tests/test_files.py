@@ -141,7 +141,7 @@ def test_an_unknown_name_would_be_found():
 
 def promtool(*arguments, **how):
     return subprocess.run(
-        [PROMTOOL, *arguments], capture_output=True, text=True, timeout=60, check=False, **how
+        [PROMTOOL, *arguments], capture_output=True, text=True, timeout=300, check=False, **how
     )
 
 
