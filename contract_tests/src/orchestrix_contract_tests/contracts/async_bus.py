@@ -341,6 +341,14 @@ class AsyncMessageBusContract(Contract):
         with pytest.raises(TypeError, match="handler"):
             bus.subscribe(Opened, wrong)
 
+    @pytest.mark.parametrize("wrong", [None, "text", int], ids=repr)
+    async def test_only_message_types_are_unsubscribed_from(
+        self, bus: AsyncMessageBus, wrong: Any
+    ) -> None:
+        """Section 6: a type that nothing can be subscribed to is refused here as well."""
+        with pytest.raises((TypeError, ValueError), match=r"message_type|handler"):
+            bus.unsubscribe(wrong, Collector())
+
     async def test_buses_share_nothing(
         self, bus: AsyncMessageBus, subject: ContractSubject, tmp_path: Path
     ) -> None:

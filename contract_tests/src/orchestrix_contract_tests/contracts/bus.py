@@ -269,6 +269,21 @@ class MessageBusContract(Contract):
         with pytest.raises(TypeError, match="handler"):
             bus.subscribe(Opened, wrong)
 
+    @pytest.mark.parametrize("wrong", [None, "text", int], ids=repr)
+    def test_only_message_types_are_unsubscribed_from(self, bus: MessageBus, wrong: Any) -> None:
+        """Section 6: a type that nothing can be subscribed to is refused here as well."""
+        with pytest.raises((TypeError, ValueError), match=r"message_type|handler"):
+            bus.unsubscribe(wrong, unheard)
+
+    def test_coroutine_function_is_refused(self, bus: MessageBus) -> None:
+        """Section 6: a handler that nobody would await is a `TypeError`, not silence."""
+
+        async def heard_by_nobody(_: Message) -> None: ...
+
+        with pytest.raises(TypeError, match="handler"):
+            bus.subscribe(Opened, heard_by_nobody)
+        bus.publish(Opened(owner="Ada"))
+
     def test_buses_share_nothing(
         self, bus: MessageBus, subject: ContractSubject, tmp_path: Path
     ) -> None:
