@@ -15,7 +15,6 @@ from orchestrix_core.errors import RebuildError, RevisionConflictError
 from orchestrix_core.instrumentation import NO_INSTRUMENTATION, Instrumentation
 from orchestrix_core.projections._drop import drop_retired
 from orchestrix_core.projections._pointers import (
-    Pointer,
     locked_pointer,
     new_generation,
     read_pointer,
@@ -96,10 +95,10 @@ async def rebuild(
     await drop_retired(store, one)
     generation = await _begin(store, one, restart)
     run = _Rebuild(store, one, generation, progress, lease, instrumentation)
-    await run.finish(grace)
+    live = await run.finish(grace)
     if grace <= 0:
         await drop_retired(store, one)
-    return generation.number
+    return live
 
 
 async def ensure_live(store: Any, projection: Projection) -> None:
@@ -160,14 +159,18 @@ class _Rebuild:
         )
         self._began: tuple[float, int] | None = None
 
-    async def finish(self, grace: float) -> None:
-        """Build until it is the live one, whoever makes it so."""
+    async def finish(self, grace: float) -> int:
+        """
+        Build until it is the live one, whoever makes it so; return the number of that.
+
+        It is a later one where another run has begun anew meanwhile, and is through with it.
+        """
         switch = Switch(
             self._store, self._projection, self._generation, self._subscription, self._watch, grace
         )
         goal = await self._store.head() - CLOSE
         failed = 0
-        while not await self._is_done():
+        while (live := await self._live_when_done()) is None:
             await prepare(self._store, self._subscription)
             await self._reach(goal)
             try:
@@ -184,13 +187,17 @@ class _Rebuild:
                     raise
             goal = await self._store.head()
         await self._report()
+        return live
 
     async def _is_done(self) -> bool:
+        return await self._live_when_done() is not None
+
+    async def _live_when_done(self) -> int | None:
         pointer = await read_pointer(self._store, self._projection.name)
         if pointer.building == self._generation:
-            return False
-        if _is_live_or_older(pointer, self._generation):
-            return True
+            return None
+        if pointer.live is not None and pointer.live.number >= self._generation.number:
+            return pointer.live.number
         raise RebuildError(self._projection.name, "another run began anew meanwhile")
 
     async def _reach(self, goal: int) -> None:
@@ -261,7 +268,3 @@ class _Rebuild:
         for letter in await DeadLetters(self._store, generation.full_name).list():
             first.setdefault(letter.aggregate_id, letter)
         return first
-
-
-def _is_live_or_older(pointer: Pointer, generation: Generation) -> bool:
-    return pointer.live is not None and pointer.live.number >= generation.number

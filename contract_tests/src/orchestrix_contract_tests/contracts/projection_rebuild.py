@@ -21,14 +21,23 @@ from orchestrix_contract_tests.contracts._projections import (
     versions_of,
 )
 from orchestrix_contract_tests.contracts._store import StoreContract
-from orchestrix_contract_tests.contracts._workers import QUICK, fill, notes, repeating, until
+from orchestrix_contract_tests.contracts._workers import (
+    QUICK,
+    Wrapped,
+    fill,
+    notes,
+    repeating,
+    until,
+)
 from orchestrix_contract_tests.domain import Noted, Opened
 from orchestrix_contract_tests.driver import Driver, Stores, bounded
 from orchestrix_core import (
+    Document,
     Projection,
     ProjectionReader,
     RebuildError,
     RecordedEvent,
+    Transaction,
     View,
     on,
     rebuild,
@@ -132,29 +141,27 @@ class ProjectionRebuildContract(StoreContract, needs=("documents", "global_log",
 
     async def test_restart_leaves_what_was_begun(self, store: Driver) -> None:
         """Projections: a new number, an error for who was at it, and nothing left behind."""
-        far, go_on = asyncio.Event(), asyncio.Event()
-
-        class Halting(Seen):
-            async def noted(self, event: Noted, view: View, record: RecordedEvent) -> None:
-                await super().noted(event, view, record)
-                far.set()
-                await go_on.wait()
-
-        class Quick(Seen, name="Halting"):
-            pass
-
-        await fill(store, STREAMS, rounds=30)
-        first = asyncio.create_task(rebuild(store.store, Halting))
-        await bounded(far.wait(), "the handler")
-        second = asyncio.create_task(rebuild(store.store, Quick, restart=True))
-        go_on.set()
-        with pytest.raises(RebuildError, match="began anew"):
-            await bounded(first, "the first rebuild")
-        assert await bounded(second, "the second rebuild") == 3
+        async with _halted(store) as (first, halting):
+            held = Wrapped(store)
+            held.partitions.clear()  # it begins anew, and stays there
+            second = asyncio.create_task(rebuild(held, Quick, restart=True))
+            await until(lambda: _is_building(store, 3))
+            halting.thaw()
+            with pytest.raises(RebuildError, match="began anew"):
+                await bounded(first, "the first rebuild")
+            held.thaw()
+            assert await bounded(second, "the second rebuild") == 3
         assert await rebuild(store.store, Quick, grace=0) == 4
         assert await _left_of(store, "Halting") == ["Halting@4"]
         view = await ProjectionReader(store.store, Quick).find()
         assert versions_of(view) == await expected_versions(store)
+
+    async def test_who_is_overtaken_tells_what_is_live(self, store: Driver) -> None:
+        """Projections: another began anew, and was through with it before this one looked."""
+        async with _halted(store) as (first, halting):
+            assert await bounded(rebuild(store.store, Quick, restart=True), "the second") == 3
+            halting.thaw()
+            assert await bounded(first, "the first rebuild") == 3
 
     async def test_old_view_stays_for_a_while(self, store: Driver) -> None:
         """Projections: for the time of grace, or up to the next rebuild."""
@@ -278,6 +285,53 @@ class ProjectionTableRebuildContract(
         assert await rows_of(store) == await expected_versions(store)
 
 
+class Halting(Seen):
+    pass
+
+
+class Quick(Seen, name="Halting"):
+    pass
+
+
+@asynccontextmanager
+async def _halted(store: Driver) -> AsyncIterator[tuple[asyncio.Task[int], Wrapped]]:
+    """Have a rebuild that has got somewhere, but can neither go on nor look, until it thaws."""
+    halting = Halted(store)
+    await fill(store, STREAMS, rounds=30)
+    first = asyncio.create_task(rebuild(halting, Halting))
+    await bounded(halting.far.wait(), "the rebuild")
+    try:
+        yield first, halting
+    finally:
+        halting.thaw()
+        await asyncio.wait([first])
+
+
+class Halted(Wrapped):
+    """
+    A store that is cut off with the first transaction of a partition, for reads as well.
+
+    Attributes:
+        far: set when it is.
+    """
+
+    def __init__(self, store: Driver) -> None:
+        super().__init__(store)
+        self.far = asyncio.Event()
+
+    async def get_document(self, collection: str, key: str) -> Document | None:
+        await self.others.wait()
+        return await super().get_document(collection, key)
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[Transaction]:
+        if self.is_partition() and not self.far.is_set():
+            self.freeze()
+            self.far.set()
+        async with super().transaction() as transaction:
+            yield transaction
+
+
 @asynccontextmanager
 async def _load(store: Driver) -> AsyncIterator[None]:
     """Append again and again beside the block; views of long streams are slow, so not too fast."""
@@ -308,6 +362,11 @@ async def _no_hole(reader: ProjectionReader) -> AsyncIterator[None]:
 
     async with repeating(watch):
         yield
+
+
+async def _is_building(store: Driver, number: int) -> bool:
+    (found,) = await health(store.store, [Halting()])
+    return found.building == number
 
 
 async def _free(store: Driver, name: str) -> bool:
