@@ -120,7 +120,7 @@ def certify(tmp_path: Path) -> Callable[..., Done]:
             env={**os.environ, "PYTHONPATH": str(site), "PYTEST_ADDOPTS": "--no-such-option"},
             capture_output=True,
             text=True,
-            timeout=300,
+            timeout=900,
         )
         return Done(done.returncode, done.stdout, done.stderr)
 

@@ -36,7 +36,7 @@ class Scaffold:
             env=self.environment,
             capture_output=True,
             text=True,
-            timeout=300,
+            timeout=900,
         )
 
     def passes(self, *command: str | Path) -> str:

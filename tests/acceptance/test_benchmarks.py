@@ -25,7 +25,7 @@ POSTGRES = {
 def run(*arguments: object) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-W", "error", "-m", "benchmarks", *map(str, arguments)]
     return subprocess.run(
-        command, cwd=ROOT, text=True, capture_output=True, timeout=120, check=False
+        command, cwd=ROOT, text=True, capture_output=True, timeout=600, check=False
     )
 
 

@@ -32,7 +32,7 @@ def start(directory: Path, *arguments: str) -> subprocess.Popen[str]:
 
 def finish(directory: Path, *arguments: str) -> Any:
     process = start(directory, "--json", *arguments)
-    output, errors = process.communicate(timeout=120)
+    output, errors = process.communicate(timeout=2400)
     assert process.returncode == 0, errors
     return json.loads(output)
 
@@ -73,7 +73,7 @@ def test_killed_at_any_moment_it_goes_on_with_nothing_lost_or_doubled(tmp_path):
         while not ended(process) and size_of(file, wal) < before + grown:
             continue
         process.send_signal(signal.SIGKILL)
-        process.communicate(timeout=60)
+        process.communicate(timeout=240)
     report = finish(tmp_path, "--limit", str(ROWS))
     assert report["complete"]
     assert counts(report) == report["expected"]
@@ -95,7 +95,7 @@ def size_of(*files: Path) -> int:
 def test_two_loaders_at_once_store_no_row_twice(tmp_path):
     finish(tmp_path, "--limit", "100")  # the file and its schema are there
     both = [start(tmp_path, "--limit", "4000") for _ in range(2)]
-    outcomes = [(process.communicate(timeout=120), process.returncode) for process in both]
+    outcomes = [(process.communicate(timeout=2400), process.returncode) for process in both]
     for (_, errors), status in outcomes:
         assert status == 0 or "is at version" in errors
     report = finish(tmp_path, "--limit", "4000")

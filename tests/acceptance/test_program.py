@@ -73,7 +73,7 @@ async def test_the_opening_part_of_an_application(tmp_path):
         ticket.open("broken door")
         (event,) = ticket.uncommitted_events
         await tickets.save(ticket)
-        await app.caught_up()
+        await app.caught_up(timeout=240.0)
         assert (await tickets.load("T-1")).title == "broken door"
         assert await app.store.load("T-1") == [event]
     assert heard == ["broken door"]
@@ -245,7 +245,7 @@ class TestLog:
             asyncio.run(write())
             assert json.loads(process.stdout.readline())["data"] == {"title": "late"}
             process.send_signal(signal.SIGINT)
-            assert process.wait(timeout=20) == 130
+            assert process.wait(timeout=240) == 130
             assert process.stderr.read() == ""
 
 

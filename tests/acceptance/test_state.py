@@ -360,7 +360,7 @@ class Shipping(Saga, key="order"):
 async def order(file):
     """Have an order, whose time is out at once; return when the saga has taken back all."""
     module = importlib.import_module("state_saga")
-    async with Orchestrix.from_config(file) as app, asyncio.timeout(60):
+    async with Orchestrix.from_config(file) as app, asyncio.timeout(240):
         await app.store.save("ORD-1", [module.Ordered(order="ORD-1")])
         async for _ in app.log.subscribe():
             noted = [e.type for e in await app.store.load("saga-Shipping-ORD-1")]

@@ -60,7 +60,7 @@ def serve(make):
 
     @web.get("/caught-up")
     async def caught_up(request: Request) -> None:
-        await request.state.orchestrix.caught_up()
+        await request.state.orchestrix.caught_up(timeout=240.0)
 
     return web
 

@@ -23,12 +23,12 @@ from orchestrix_core import Event, JSONSerializer, MessageRegistry
 from orchestrix_core.subscriptions import lags
 
 PROGRAM = [sys.executable, "-c", "from orchestrix_core.cli import main; main()"]
-PATIENCE = 60.0
+PATIENCE = 240.0  # no measure of speed: an end to waiting for what never comes
 REGISTRY = MessageRegistry()  # the program has the classes of its own module
 CONFIGURATION = """
 [orchestrix]
-modules = ["jobs"]
-lease = 1.0
+{more}modules = ["jobs"]
+lease = {lease}
 [orchestrix.event_store.sqlite]
 path = "jobs.db"
 """
@@ -92,9 +92,13 @@ class Jobs:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.file = folder / "orchestrix.toml"
-        self.file.write_text(CONFIGURATION)
+        self.configure()
         (folder / "jobs.py").write_text(MODULE)
         self.do(lambda store: store.head())
+
+    def configure(self, more="", lease=10.0):
+        """Write the configuration; with a short lease, who is killed is soon known to be dead."""
+        self.file.write_text(CONFIGURATION.format(more=more, lease=lease))
 
     def do(self, work):
         """Do something with the store."""
@@ -224,6 +228,7 @@ class TestStopping:
         assert not (jobs.folder / "done").exists()
 
     def test_what_was_killed_goes_on_in_the_next_one(self, jobs):
+        jobs.configure(lease=1.0)
         with jobs.worker() as process:
             jobs.save("A-1", Added(name="a", amount=1))
             until(lambda: jobs.view("a") == 1, "the first event")
@@ -232,6 +237,7 @@ class TestStopping:
             jobs.save("A-1", Added(name="a", amount=2))
             process.kill()
             ended(process)
+        jobs.configure()
         jobs.touch("go")
         with jobs.worker() as process:
             jobs.wait_for("done")
@@ -265,7 +271,7 @@ def orchestrix_backends():
 class TestServing:
     def test_health_and_metrics_over_http(self, jobs, shell, install_plugin):
         site = install_plugin("acme-metrics", METRICS)
-        jobs.file.write_text('[orchestrix]\nmetrics = "acme"\n' + CONFIGURATION.lstrip()[13:])
+        jobs.configure('metrics = "acme"\n')
         path = os.pathsep.join([str(site), *sys.path])
         with jobs.worker("--port", 0, "--json", env=os.environ | {"PYTHONPATH": path}) as process:
             started = json.loads(process.line)

@@ -33,7 +33,7 @@ OPEN = 30  # orders that wait for their end at the same time: the load is bounde
 MOST = 10_000
 PIECES = 8  # of each product for ten orders, which want a few more
 PAY_WITHIN = timedelta(seconds=1)
-PATIENCE = 120.0  # no measure of speed: an end to waiting for what never comes
+PATIENCE = 240.0  # no measure of speed: an end to waiting for what never comes
 
 
 class Client:

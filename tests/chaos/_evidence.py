@@ -18,7 +18,7 @@ from orchestrix_core.subscriptions import DeadLetters, lags
 __all__ = ["VIEWS", "Asked", "Evidence", "collect", "settled"]
 
 VIEWS = (OrderStatus, SalesReport)
-PATIENCE = 180.0  # no measure of speed: an end to waiting for what never comes
+PATIENCE = 300.0  # no measure of speed: an end to waiting for what never comes
 
 
 @attrs.frozen(kw_only=True)

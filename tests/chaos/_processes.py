@@ -18,7 +18,7 @@ from ._evidence import Asked
 
 __all__ = ["Client", "Process", "Workers"]
 
-PATIENCE = 180.0  # no measure of speed: an end to waiting for what never comes
+PATIENCE = 360.0  # no measure of speed: an end to waiting for what never comes
 PROGRAM = Path(sys.executable).with_name("orchestrix")
 
 

@@ -48,7 +48,8 @@ def test_nothing_is_lost_or_done_twice(
     client = stack.enter_context(closing(Client(shop, SECONDS, seed)))
     assert client.next() == "placing", workers.told()
     due = monotonic() + EVERY
-    while not client.says_something(due):
+    # A busy machine kills more slowly, and goes on with it while the last orders end.
+    while not client.says_something(due) or workers.killed < SECONDS / EVERY / 2:
         workers.kill_one()
         due += EVERY
     assert client.next() == "placed", workers.told()
@@ -60,7 +61,6 @@ def test_nothing_is_lost_or_done_twice(
         f"{number} workers, {SECONDS:.0f} s: {seed=}, {workers.killed} kills, {workers.at_work} of "
         f"them at work, {summary(evidence)}, {spent:.1f} s to catch up"
     )
-    assert workers.killed >= SECONDS / EVERY / 2  # a busy machine kills more slowly
     assert workers.at_work > 0
     assert len(evidence.asked.orders) >= OPEN
     assert faults(evidence) == [], f"{seed=}"

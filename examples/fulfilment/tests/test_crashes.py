@@ -25,6 +25,7 @@ from ._books import Books, whole_log
 ORCHESTRIX = Path(sys.executable).with_name("orchestrix")
 MANY = 25
 KILLS = 5
+PATIENCE = 300.0  # no measure of speed: an end to waiting for what never comes
 
 
 class Worker:
@@ -40,7 +41,7 @@ class Worker:
         """Send a signal; return the status with which it ends."""
         self._process.send_signal(number)
         with self._process as ended:
-            return ended.wait(timeout=30)
+            return ended.wait(timeout=PATIENCE)
 
     def wait_until_it_runs(self) -> None:
         """Wait for the line in which it tells who it is."""
@@ -66,7 +67,7 @@ class Workers:
 
     async def stop(self) -> None:
         """End all as an operator does; they end well."""
-        async with asyncio.timeout(30):  # before they run, they do not know of SIGTERM
+        async with asyncio.timeout(PATIENCE):  # before they run, they do not know of SIGTERM
             for worker in self._running:
                 await asyncio.to_thread(worker.wait_until_it_runs)
         while self._running:
@@ -104,11 +105,11 @@ async def test_whoever_is_killed_all_orders_end_and_none_is_charged_twice(worker
         await fill_shelves(app, MANY // 2)
         workers.start()
         workers.start()
-        async with asyncio.timeout(90), asyncio.TaskGroup() as tasks:
+        async with asyncio.timeout(PATIENCE), asyncio.TaskGroup() as tasks:
             tasks.create_task(kill_now_and_then(app, workers, Random(seed)))
             tasks.create_task(place_orders(app, everybody))
             tasks.create_task(see_it_through(app, everybody, after=0))
-        await app.caught_up(timeout=30)
+        await app.caught_up(timeout=PATIENCE)
         books = Books(await whole_log(app))
         books.check()
         assert len(books.outcomes()) == MANY, f"{seed=}"

@@ -59,7 +59,7 @@ async def place(client: httpx.AsyncClient, headers: dict[str, str], **changes: o
 
 async def until(client: httpx.AsyncClient, path: str, met: Callable[[Any], bool]) -> Any:
     """Ask again and again: what is read follows what happened a moment later."""
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(240):
         while True:
             answer = await client.get(path)
             if answer.status_code == 200 and met(answer.json()):

@@ -37,7 +37,7 @@ async def work(store):
     app.register(Owners, Now)
     async with app:
         await save(app.store, 2)
-        await app.caught_up()
+        await app.caught_up(timeout=60.0)
 
 
 async def test_a_projection_counts_by_its_live_generation():

@@ -255,7 +255,7 @@ class TestNeeds:
             with pytest.raises(MissingCapabilityError, match="log"):
                 await app.log.head()
             with pytest.raises(MissingCapabilityError, match="caught_up"):
-                await app.caught_up()
+                await app.caught_up(timeout=60.0)
             with pytest.raises(MissingCapabilityError, match="schedule"):
                 await app.schedule(PlaceOrder(), after=timedelta(1))
             with pytest.raises(MissingCapabilityError, match="cancel"):
@@ -371,7 +371,7 @@ class TestSending:
 
         async with make(order, listen, instrumentation=Watch(), worker=True) as app:
             await app.send(PlaceOrder())
-            await app.caught_up()
+            await app.caught_up(timeout=60.0)
         assert calls == [("handle_command", "PlaceOrder"), ("publish", "OrderPlaced")]
 
 
@@ -443,7 +443,7 @@ class TestUnits:
         settings = {"bus": InMemoryAsyncMessageBus(), "bus_is_shared": False, "worker": True}
         async with make(order, **settings) as app:
             await app.send(PlaceOrder())
-            await app.caught_up()
+            await app.caught_up(timeout=60.0)
             assert await app.store.head() == 2
         assert heard == [(1, True), (2, True)]
 

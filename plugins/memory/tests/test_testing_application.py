@@ -29,7 +29,7 @@ class Owners(Projection):
 async def test_what_is_registered_runs():
     async with application(open_account, Owners) as app:
         assert await app.send(Open(owner="Ada")) == "Ada"
-        await app.caught_up()
+        await app.caught_up(timeout=60.0)
         assert await app.view(Owners).get("Ada") is not None
     with pytest.raises(StoreClosedError):
         await app.store.load("A")

@@ -33,7 +33,7 @@ async def behind(tmp_path):
         await store.save("a", [Deposited(amount=1)])
         worker = Worker(store, [Subscription(name="balances", handle=handle, partitions=1)])
         run = asyncio.create_task(worker.run())
-        await caught_up(store, ["balances"])
+        await caught_up(store, ["balances"], timeout=PATIENCE)
         worker.stop()
         await run
         await store.save("a", [Deposited(amount=n) for n in range(3)])

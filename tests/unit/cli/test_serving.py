@@ -21,7 +21,7 @@ from orchestrix_core.cli._serving import json_answer, serving
 def get(url, method="GET"):
     request = urllib.request.Request(url, method=method)  # noqa: S310  # it is our own server
     try:
-        with urllib.request.urlopen(request, timeout=30) as answer:  # noqa: S310  # as above
+        with urllib.request.urlopen(request, timeout=240) as answer:  # noqa: S310  # as above
             return answer.status, answer.headers["Content-Type"], answer.read()
     except urllib.error.HTTPError as error:
         with error:
