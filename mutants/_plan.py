@@ -1,0 +1,56 @@
+"""Which tests a mutant meets, in which order, and how long each may take."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from itertools import accumulate
+from typing import Final
+
+from mutants._observation import Observation
+from mutants._settings import Settings
+from mutants._sites import Mutant
+
+__all__ = ["Planner"]
+
+_PATIENCE: Final = 6.0  # seconds, and this many times what a test takes without a mutant:
+_FACTOR: Final = 12.0
+
+
+class Planner:
+    """
+    Puts the tests in order: first those that killed mutants of the same function, then the quick.
+
+    Args:
+        listed_seconds: how much time is worth spending on a mutant of which it is known that it
+            lives; 0 for any.
+    """
+
+    def __init__(self, settings: Settings, seen: Observation, listed_seconds: float) -> None:
+        self._settings = settings
+        self._seen = seen
+        self._listed_seconds = listed_seconds
+        self._kills: defaultdict[str, Counter[str]] = defaultdict(Counter)
+
+    def plan(self, mutant: Mutant) -> list[str]:
+        """Return the tests for a mutant."""
+        kills = self._kills[mutant.where]
+
+        def order(test: str) -> tuple[int, bool, float]:
+            seen = self._seen.tests[test]
+            return -kills[test], seen.generated or seen.processes, seen.seconds
+
+        tests = sorted(self._seen.touching(mutant, self._settings), key=order)
+        if mutant.key in self._settings.survivors and self._listed_seconds:
+            spent = accumulate(self._seen.tests[test].seconds for test in tests)
+            count = sum(1 for seconds in spent if seconds <= self._listed_seconds)
+            return tests[: max(count, 1)]
+        return tests
+
+    def note(self, mutant: Mutant, test: str) -> None:
+        """Remember what killed a mutant."""
+        self._kills[mutant.where][test] += 1
+
+    def patience(self, test: str) -> float:
+        """Return how long a test may take."""
+        seen = self._seen.tests.get(test)
+        return _PATIENCE + _FACTOR * (seen.seconds if seen else 1.0)
