@@ -11,10 +11,12 @@ from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from typing import Any
 
+import attrs
 import pytest
 
 from orchestrix_contract_tests import driver
 from orchestrix_contract_tests.driver import Stores
+from orchestrix_core import ContractSubject
 
 __all__ = ["children", "receive", "rest"]
 
@@ -26,14 +28,15 @@ def children(
     work: Callable[..., None], stores: Stores, count: int
 ) -> Iterator[list[tuple[BaseProcess, Connection]]]:
     """Start processes that do `work` on the same data; none outlives the block."""
-    _check_importable(stores)
+    subject = attrs.evolve(stores.subject, faults=None)  # no child makes any
+    _check_importable(subject)
     context = multiprocessing.get_context("spawn")
     started: list[tuple[BaseProcess, Connection]] = []
     try:
         for _ in range(count):
             ours, theirs = context.Pipe()
             child = context.Process(
-                target=work, args=(stores.subject, stores.directory, theirs), daemon=True
+                target=work, args=(subject, stores.directory, theirs), daemon=True
             )
             child.start()
             theirs.close()
@@ -49,9 +52,9 @@ def children(
             process.close()
 
 
-def _check_importable(stores: Stores) -> None:
+def _check_importable(subject: ContractSubject) -> None:
     try:
-        pickle.dumps(stores.subject)
+        pickle.dumps(subject)
     except (pickle.PicklingError, AttributeError, TypeError) as error:
         pytest.fail(
             f"the subject cannot be given to another process ({error}): let its `create` be a "
