@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import importlib
 import re
 import tomllib
 from collections.abc import Iterator
@@ -189,6 +190,34 @@ def test_core_names_no_backend(path: Path) -> None:
 def test_who_may_name_backends_is_there_and_does() -> None:
     for name, reason in MAY_NAME_BACKENDS.items():
         assert any(BACKEND.search(text) for _, text in strings(CORE / name)), reason
+
+
+def _modules(path: Path) -> Iterator[tuple[int, str]]:
+    """Each module that `path` imports, `from package import module` included."""
+    for line, module, name in imports(path):
+        yield line, module
+        if name:
+            yield line, f"{module}.{name}"
+
+
+EXAMPLE = ROOT / "examples/orchestrix-jsonl/src"
+
+
+@pytest.mark.parametrize("path", sorted(EXAMPLE.rglob("*.py")), ids=relative)
+def test_the_plugin_of_a_stranger_imports_only_what_is_public(path: Path) -> None:
+    for line, module in _modules(path):
+        if module.startswith("orchestrix_core."):
+            private = any(part.startswith("_") for part in module.split("."))
+            assert not private, f"line {line}: {module} is private to the core"
+
+
+def test_the_modules_that_are_called_public_are_there() -> None:
+    page = (ROOT / "docs/stability.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| (`orchestrix_[^|]*) \|", page, re.MULTILINE)
+    names = {name for row in rows for name in re.findall(r"`(\w+(?:\.\w+)*)`", row)}
+    assert len(names) > 10
+    for name in names - {"orchestrix_contract_tests"}:
+        assert importlib.import_module(name).__all__, name
 
 
 @each_package

@@ -92,6 +92,12 @@ def test_a_hook_of_the_wrong_shape_is_named(install_plugin, hook, told):
     assert told.format(core=CORE) in reason
 
 
+def test_a_hook_that_only_newer_cores_have_may_be_optional(install_plugin):
+    code = "\n@hookimpl(optionalhook=True)\ndef orchestrix_of_tomorrow(): pass\n"
+    install_plugin("acme-ahead", offers("ahead", ("event_store", "acme")) + code)
+    assert "acme" in stores(PluginRegistry.discover())
+
+
 def test_a_plugin_without_decorated_hooks_is_told_so(install_plugin):
     install_plugin("acme-bare", "def orchestrix_backends(): return []")
     assert "hookimpl" in only_error(PluginRegistry.discover(), "acme-bare").reason
