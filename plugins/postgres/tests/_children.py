@@ -20,10 +20,12 @@ import traceback
 from collections import Counter
 from collections.abc import Callable
 from itertools import count
+from pathlib import Path
 from time import monotonic
 from typing import Any
 
 from orchestrix.infrastructure.postgres import PostgreSQLEventStore
+from orchestrix_contract_tests.history import Recorder, Row
 from orchestrix_core import ConcurrencyError, Event, RecordedEvent, StorageError, StreamWrite
 
 Report = Callable[..., None]
@@ -42,33 +44,22 @@ def open_store(dsn: str, size: int = 4) -> PostgreSQLEventStore:
     return PostgreSQLEventStore(dsn, pool_min_size=1, pool_max_size=size, poll_interval=0.05)
 
 
-class Notes:
-    """What a process tried and what came of it, in a file that survives it."""
-
-    def __init__(self, path: str) -> None:
-        self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
-
-    def __call__(self, *words: Any) -> None:
-        os.write(self._file, json.dumps([*words, monotonic()]).encode() + b"\n")
-
-
 class Writer:
     """One of the concurrent tasks of a process: appends to streams that others append to, too."""
 
     def __init__(
         self,
         store: PostgreSQLEventStore,
-        notes: Notes,
+        recorder: Recorder,
         name: str,
         streams: int,
         versions: Counter[str],
     ) -> None:
         self._store = store
-        self._notes = notes
+        self._recorder = recorder
         self._name = name  # of the process and the task, unique
         self._streams = streams
         self._random = random.Random(name)
-        self._numbers = count()
         self._versions = versions  # what the tasks of this process know of the streams
 
     async def append(self, number: int) -> None:
@@ -82,20 +73,20 @@ class Writer:
 
     async def _try(self, stream: str, ids: list[str], expected: int | None) -> bool:
         while True:
-            attempt = f"{self._name}-{next(self._numbers)}"
-            self._notes("try", attempt, stream, expected, ids)
+            self._recorder.append(self._name, stream, expected, ids)
             try:
                 await self._store.save(stream, noted(*ids), expected)
             except ConcurrencyError as error:
-                self._notes("refused", attempt)
+                self._recorder.ended(self._name, "refused", error)
                 await self._catch_up(stream, error)
                 return False
-            except StorageError:
+            except StorageError as error:
+                self._recorder.ended(self._name, "unknown", error)
                 if expected is None:
                     return True  # cannot be repeated safely: its outcome stays unknown
                 await asyncio.sleep(0.01)  # the server is restarting; then the very same again
             else:
-                self._notes("acknowledged", attempt)
+                self._recorder.ended(self._name, "acknowledged")
                 if expected is not None:
                     self._versions[stream] = max(self._versions[stream], expected + len(ids))
                 return True
@@ -117,7 +108,7 @@ def write(
     report: Report, dsn: str, path: str, name: str, streams: int, tasks: int, appends: int
 ) -> None:
     """Append with several concurrent tasks, `appends` in all; 0: until killed or terminated."""
-    notes = Notes(path)
+    recorder = Recorder(Path(path))
     versions: Counter[str] = Counter()
     stopped = False
 
@@ -139,7 +130,7 @@ def write(
             report("open")
             async with asyncio.TaskGroup() as group:
                 for task in range(tasks):
-                    writer = Writer(store, notes, f"{name}:{task}", streams, versions)
+                    writer = Writer(store, recorder, f"{name}:{task}", streams, versions)
                     group.create_task(work(writer, task))
 
     asyncio.run(main())
@@ -169,10 +160,11 @@ async def _paged(store: PostgreSQLEventStore, seen: Callable[[RecordedEvent], bo
 
 def read(report: Report, dsn: str, path: str, how: str) -> None:
     """Read the log while it grows, up to the event of the stream "end"; note what was given."""
-    rows: list[list[Any]] = []
+    rows: list[Row] = []
+    began = monotonic()
 
     def seen(record: RecordedEvent) -> bool:
-        rows.append([record.position, record.aggregate_id, record.version, record.event.id])
+        rows.append(Row(record.position, record.aggregate_id, record.version, record.event.id))
         return record.aggregate_id == "end"
 
     async def main() -> None:
@@ -181,8 +173,8 @@ def read(report: Report, dsn: str, path: str, how: str) -> None:
             await {"subscribe": _subscribed, "pages": _paged}[how](store, seen)
 
     asyncio.run(main())
-    with open(path, "w") as file:  # noqa: PTH123
-        json.dump(rows, file)
+    with Recorder(Path(path)) as recorder:
+        recorder.read(how, 0, len(rows), rows, began=began)
     report("end")
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import random
 import signal
 from functools import partial
@@ -11,10 +10,10 @@ from time import monotonic
 import attrs
 
 from orchestrix.infrastructure.postgres import PostgreSQLEventStore
+from orchestrix_contract_tests.history import Append, History, Row, check, read_history
 from orchestrix_core import ConcurrencyError, StorageError
 
 from ._conditions import observe, until
-from ._history import Attempt, Row, read_attempts, violations
 
 CLIENTS, CRASHES = 24, 12
 STREAMS, TASKS = 10, 4
@@ -31,12 +30,13 @@ async def rows_of(store):
 async def repeat(store, attempt, writer, notes):
     """Make the very same save again."""
     began = monotonic()
-    outcome = "acknowledged"
+    outcome, name = "acknowledged", None
     try:
         await store.save(attempt.stream, notes(*attempt.ids), attempt.expected)
     except ConcurrencyError:
-        outcome = "refused"
-    return attrs.evolve(attempt, writer=writer, outcome=outcome, began=began, ended=monotonic())
+        outcome, name = "refused", "ConcurrencyError"
+    facts = {"outcome": outcome, "error": name, "began": began, "ended": monotonic()}
+    return attrs.evolve(attempt, worker=writer, **facts)
 
 
 async def settle(store, attempts, notes):
@@ -71,7 +71,7 @@ async def test_killed_clients(dsn, start, notes, tmp_path):
     previous.wait_for("done")
     previous.kill()
     previous.rest()
-    attempts = [attempt for file in files for attempt in read_attempts(file)]
+    attempts = read_history(*files).appends
     async with observe(dsn) as observer:
 
         async def alone():
@@ -80,11 +80,11 @@ async def test_killed_clients(dsn, start, notes, tmp_path):
         await until(alone)  # a session goes on with its statement when its client is gone
     async with PostgreSQLEventStore(dsn, pool_min_size=1, pool_max_size=2) as store:
         before = await rows_of(store)
-        assert violations(attempts, before, {})[:10] == []
+        assert check(History(attempts, before))[:10] == []
         again = await settle(store, attempts, notes)
         after = await rows_of(store)
     assert after[: len(before)] == before
-    assert violations([*attempts, *again], after, {})[:10] == []
+    assert check(History([*attempts, *again], after))[:10] == []
     unknown = [attempt for attempt in attempts if attempt.outcome == "unknown"]
     assert len(unknown) >= CLIENTS // 2, "too few kills fell into an append"
 
@@ -116,20 +116,23 @@ async def test_crashed_servers(own_server, start, notes, tmp_path):
             writer.wait_for("done")
             writer.kill(signal.SIGTERM)
             assert writer.rest()[-1] == ["end"]
-        attempts = [attempt for file in files for attempt in read_attempts(file)]
+        attempts = read_history(*files).appends
         # Nothing ran here meanwhile, so every connection of this store is a dead one unawares.
         await until(partial(answers, store))
         again = await settle(store, attempts, notes)
         began = monotonic()
         await store.save("end", notes("end"), 0)
-        end = Attempt("test", "end", 0, ("end",), "acknowledged", began, monotonic())
+        end = Append(
+            worker="test", stream="end", expected=0, ids=["end"], outcome="acknowledged",
+            began=began, ended=monotonic(),
+        )  # fmt: skip
         log = await rows_of(store)
     attempts = [*attempts, *again, end]
-    assert violations(attempts, log, {})[:10] == []
+    assert check(History(attempts, log))[:10] == []
     for reader in readers:
         reader.wait_for("end")
-    seen = {how: [Row(*row) for row in json.loads(file.read_text())] for how, file in ways.items()}
-    assert violations(attempts, log, seen)[:10] == []
-    assert {len(rows) for rows in seen.values()} == {len(log)}
+    pages = read_history(*ways.values()).operations
+    assert check(History([*attempts, *pages], log))[:10] == []
+    assert [len(page.rows) for page in pages] == [len(log), len(log)]
     unknown = [attempt for attempt in attempts if attempt.outcome == "unknown"]
     assert len(unknown) >= CRASHES, "too few crashes fell into an append"

@@ -1,54 +1,28 @@
-"""Many processes write and read at once; what they noted down tells whether a promise broke."""
+"""Many processes write, load and read at once; what they noted tells whether a rule broke."""
 
 from __future__ import annotations
 
-import json
 import os
-from time import monotonic
+from importlib import import_module
+from pathlib import Path
 
-from orchestrix.infrastructure.postgres import PostgreSQLEventStore
+from orchestrix_contract_tests.history import Plan, Read, Summary, check, record
 
-from ._history import Attempt, Row, read_attempts, violations
-
-PROCESSES, TASKS, STREAMS = 16, 4, 50
-APPENDS = int(os.environ.get("ORCHESTRIX_TEST_APPENDS", "20000"))
-
-
-async def stored(dsn, notes):
-    """End the log, so that the readers stop; return all of it."""
-    began = monotonic()
-    async with PostgreSQLEventStore(dsn, pool_min_size=1, pool_max_size=2) as store:
-        await store.save("end", notes("end"), 0)
-        end = Attempt("test", "end", 0, ("end",), "acknowledged", began, monotonic())
-        log, after = [], 0
-        while records := await store.read_log(after):
-            log += [Row(r.position, r.aggregate_id, r.version, r.event.id) for r in records]
-            after = records[-1].position
-        assert await store.head() == after
-    return end, log
+# The whole proof is ORCHESTRIX_TEST_APPENDS=20000, by sixteen processes; it takes a minute.
+APPENDS = int(os.environ.get("ORCHESTRIX_TEST_APPENDS", "1600"))
+PLAN = Plan(workers=16 if APPENDS >= 20_000 else 8, tasks=4, streams=50, appends=APPENDS)
 
 
-async def test_writers_that_contend_and_readers_that_follow(dsn, start, notes, tmp_path):
-    files = {how: tmp_path / how for how in ("subscribe", "pages")}
-    readers = [start("read", dsn, file, how) for how, file in files.items()]
-    for reader in readers:
-        assert reader.next() == ["reading"]
-    share = APPENDS // PROCESSES
-    writers = [
-        start("write", dsn, tmp_path / f"w{i}", f"w{i}", STREAMS, TASKS, share)
-        for i in range(PROCESSES)
-    ]
-    for writer in writers:
-        writer.wait_for("end")
-    end, log = await stored(dsn, notes)
-    attempts = [a for i in range(PROCESSES) for a in read_attempts(tmp_path / f"w{i}")]
-    assert violations([*attempts, end], log, {})[:10] == []
-    for reader in readers:
-        reader.wait_for("end")
-    seen = {how: [Row(*row) for row in json.loads(file.read_text())] for how, file in files.items()}
-    assert violations([*attempts, end], log, seen)[:10] == []
-    assert {len(rows) for rows in seen.values()} == {len(log)}
-    outcomes = [attempt.outcome for attempt in attempts]
-    assert outcomes.count("acknowledged") == share * PROCESSES
-    assert outcomes.count("unknown") == 0
-    assert outcomes.count("refused") > share, "too few conflicts to prove anything"
+async def test_processes_that_contend(dsn, tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(str(Path(__file__).parent))
+    subject = import_module("small_pools").subject(dsn)
+    history = await record(subject, tmp_path, PLAN, tmp_path / "history")
+    assert [str(finding) for finding in check(history)[:3]] == []
+    numbers = Summary.of(history)
+    assert numbers.calls["acknowledged"] >= APPENDS
+    assert numbers.calls["refused"] > 100, "too few conflicts to prove anything"
+    assert numbers.errors.keys() <= {"CancelledError"}
+    pages = [one for one in history.operations if isinstance(one, Read)]
+    for reader in {page.worker for page in pages}:
+        seen = [row for page in pages if page.worker == reader for row in page.rows]
+        assert seen == history.stored
