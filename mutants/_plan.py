@@ -12,7 +12,7 @@ from mutants._sites import Mutant
 
 __all__ = ["Planner"]
 
-_PATIENCE: Final = 6.0  # seconds, and this many times what a test takes without a mutant:
+_PATIENCE: Final = 6.0
 _FACTOR: Final = 12.0
 
 
@@ -23,12 +23,20 @@ class Planner:
     Args:
         listed_seconds: how much time is worth spending on a mutant of which it is known that it
             lives; 0 for any.
+        patience: seconds that a test may take, besides twelve times what it takes otherwise.
     """
 
-    def __init__(self, settings: Settings, seen: Observation, listed_seconds: float) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        seen: Observation,
+        listed_seconds: float,
+        patience: float = _PATIENCE,
+    ) -> None:
         self._settings = settings
         self._seen = seen
         self._listed_seconds = listed_seconds
+        self._patience = patience
         self._kills: defaultdict[str, Counter[str]] = defaultdict(Counter)
 
     def plan(self, mutant: Mutant) -> list[str]:
@@ -53,4 +61,4 @@ class Planner:
     def patience(self, test: str) -> float:
         """Return how long a test may take."""
         seen = self._seen.tests.get(test)
-        return _PATIENCE + _FACTOR * (seen.seconds if seen else 1.0)
+        return self._patience + _FACTOR * (seen.seconds if seen else self._patience)
