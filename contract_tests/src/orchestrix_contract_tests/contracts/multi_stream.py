@@ -88,6 +88,16 @@ class MultiStreamContract(StoreContract, needs=("multi_stream",)):
         await store.save_all(writes)
         assert await _loaded(store, "ab") == [[*a, *later], b]
 
+    @pytest.mark.parametrize("expected", [None, 0])
+    async def test_retry_may_hold_an_empty_write(self, store: Driver, expected: int | None) -> None:
+        """Promise 3: a stream that gets nothing has all of its part."""
+        events = deposits(2)
+        writes = [StreamWrite("b", [], expected), StreamWrite("a", events, 0)]
+        for _ in range(2):
+            await store.save_all(writes)
+            await store.save_all(writes[::-1])
+        assert await _loaded(store, "ab") == [events, []]
+
     @pytest.mark.parametrize("stored_first", [True, False])
     async def test_partly_stored_save_all_is_refused(
         self, store: Driver, stored_first: bool

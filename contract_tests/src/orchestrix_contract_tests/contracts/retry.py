@@ -90,6 +90,18 @@ class RetryContract(StoreContract):
                 await store.save("acc", events, expected)
         assert await store.load("acc") == stored
 
+    @pytest.mark.parametrize("stream", ["acc", "other"])
+    @pytest.mark.parametrize("expected", [None, 0, 2])
+    async def test_stored_event_is_named_behind_new_ones(
+        self, store: Driver, stream: str, expected: int | None
+    ) -> None:
+        """Promise 3: the error has the id that is stored, wherever it stands in the save."""
+        stored = deposits(2)
+        await store.save("acc", stored, 0)
+        with pytest.raises(DuplicateEventError) as caught:
+            await store.save(stream, [*deposits(2), stored[1]], expected)
+        assert (caught.value.event_id, caught.value.aggregate_id) == (stored[1].id, stream)
+
     async def test_same_events_in_another_order_are_refused(self, store: Driver) -> None:
         """Promise 3: the order belongs to the save."""
         events = deposits(2)
