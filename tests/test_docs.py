@@ -29,6 +29,8 @@ GUIDE = ROOT / "docs/writing-a-plugin.md"
 LANGUAGES = {"python", "toml", "json", "bash", "text output", "text", "sql", "{toctree}"}
 # A directive that shows a part of a file; that it is there is Sphinx's to check.
 INCLUDED = re.compile(r"\{literalinclude\} (\S+)")
+# A table that the extension in docs/_ext makes; tests/test_guarantees.py is about it.
+TABLE = re.compile(r"\{guarantees\} [a-z_]+( tests)?")
 
 # The blocks that cannot run here: (page, first command of the block). A new one is added knowingly.
 SKIPPED: set[tuple[str, str]] = {
@@ -65,7 +67,7 @@ def test_every_block_runs(page: Path, tmp_path: Path) -> None:
 @each_page
 def test_every_block_says_its_language(page: Path) -> None:
     languages = {fence["language"] for fence in FENCE.finditer(page.read_text(encoding="utf-8"))}
-    shown = {name for name in languages if INCLUDED.fullmatch(name)}
+    shown = {name for name in languages if INCLUDED.fullmatch(name) or TABLE.fullmatch(name)}
     assert languages - shown <= LANGUAGES
 
 
