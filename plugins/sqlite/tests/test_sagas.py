@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-from orchestrix.infrastructure.sqlite import plugin
 from orchestrix_contract_tests import SagaContract
 
-(ASYNC,) = (
-    subject
-    for subject in plugin.orchestrix_contract_subjects()
-    if "documents" in subject.capabilities
-)
+from ._subjects import QUICK
 
 
 class TestSagas(SagaContract):
-    subject = ASYNC
+    subject = QUICK

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from orchestrix.infrastructure.sqlite import plugin
 from orchestrix_contract_tests import WorkerContract
 from orchestrix_contract_tests.contracts._workers import (
     all_done,
@@ -15,11 +14,11 @@ from orchestrix_contract_tests.contracts._workers import (
 from orchestrix_contract_tests.domain import Noted, Opened
 from orchestrix_core import JSONSerializer, MessageRegistry, Worker
 
-ASYNC, _ = plugin.orchestrix_contract_subjects()
+from ._subjects import QUICK
 
 
 class TestWorkers(WorkerContract):
-    subject = ASYNC
+    subject = QUICK
 
     async def test_events_that_nobody_asked_for_need_no_class(self, store, stores):
         narrow = await stores.open(serializer=JSONSerializer(knowing_notes_alone()))

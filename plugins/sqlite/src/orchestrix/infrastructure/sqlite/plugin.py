@@ -9,7 +9,7 @@ import attrs
 
 from orchestrix.infrastructure.sqlite import _faults
 from orchestrix.infrastructure.sqlite._async import SQLiteEventStore
-from orchestrix.infrastructure.sqlite._config import SQLiteConfig
+from orchestrix.infrastructure.sqlite._config import SQLiteConfig, Synchronous
 from orchestrix.infrastructure.sqlite._sync import SQLiteSyncEventStore
 from orchestrix_core import Backend, ContractSubject, JSONSerializer, Serializer, hookimpl
 from orchestrix_core.hookspecs import Faults
@@ -51,8 +51,10 @@ def _scratch(config: SQLiteConfig, directory: Path) -> SQLiteConfig:
     return attrs.evolve(config, path=directory / _FILE, create=True)
 
 
-def _create_async(directory: Path, *, serializer: Serializer | None = None) -> SQLiteEventStore:
-    return SQLiteEventStore(directory / _FILE, serializer=serializer)
+def _create_async(
+    directory: Path, *, serializer: Serializer | None = None, synchronous: Synchronous = "full"
+) -> SQLiteEventStore:
+    return SQLiteEventStore(directory / _FILE, serializer=serializer, synchronous=synchronous)
 
 
 def _create_sync(directory: Path, *, serializer: Serializer | None = None) -> SQLiteSyncEventStore:
