@@ -268,6 +268,7 @@ BROKEN: Final = [
             "test_refused_events_may_be_saved_later",
             "test_retry_with_another_expectation_is_refused",
             "test_same_events_in_another_order_are_refused",
+            "test_stored_event_is_named_behind_new_ones",
         ],
     ),
     Broken(
@@ -292,6 +293,7 @@ BROKEN: Final = [
             "test_retry_with_another_expectation_is_refused",
             "test_id_of_another_stream_is_refused",
             "test_partial_overlap_is_refused",
+            "test_stored_event_is_named_behind_new_ones",
         ],
     ),
     Broken(
@@ -302,6 +304,7 @@ BROKEN: Final = [
             "test_partial_overlap_is_refused",
             "test_retry_with_another_expectation_is_refused",
             "test_same_events_in_another_order_are_refused",
+            "test_stored_event_is_named_behind_new_ones",
         ],
     ),
     Broken(NamesTheFirstOfTheSave, RetryContract, ["test_stored_event_is_named_behind_new_ones"]),
