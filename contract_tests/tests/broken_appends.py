@@ -183,3 +183,22 @@ class WaitsForItsOwnEnd(Store):
         await self._transactions._log.wait()
         self._ledger.append(aggregate_id, events, expected_version)
         self._wake()
+
+
+class KeepsHoldOfTheEvents(Store):
+    """What is committed is what the events have become meanwhile."""
+
+    @asynccontextmanager
+    async def transaction(self):
+        async with super().transaction() as tx:
+            late = LateHolding(self, tx)
+            yield late
+            tx._appended = None
+            for writes in late.writes:
+                await tx.append(writes)
+
+
+class LateHolding(Late):
+    async def append(self, writes):
+        await self.tx.append(writes)
+        await super().append(writes)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 from typing import Any
 
 import pytest
@@ -17,7 +18,7 @@ from orchestrix_contract_tests.contracts._documents import (
 )
 from orchestrix_contract_tests.contracts._store import StoreContract
 from orchestrix_contract_tests.contracts.subscriptions import waiting_for
-from orchestrix_contract_tests.domain import deposits, unstorable
+from orchestrix_contract_tests.domain import Noted, deposits, unstorable
 from orchestrix_contract_tests.driver import Driver, Stores
 from orchestrix_core import (
     ConcurrencyError,
@@ -233,6 +234,16 @@ class DocumentAppendContract(StoreContract, needs=("documents",)):
         resumed = await other.read_log(after=seen[-1].position if seen else 0)
         events = [record.event for record in (*seen, *resumed)]
         assert sorted(e.id for e in events) == sorted(e.id for e in (*slow, *quick))
+
+    async def test_value_inside_an_appended_event_may_be_changed(self, store: Driver) -> None:
+        """Documents: an event is stored as it was at the append, also when that commits later."""
+        given = [Noted(notes={"n": [1]})]
+        kept = copy.deepcopy(given)
+        async with store.transaction() as tx:
+            await tx.append([StreamWrite("acc", given, 0)])
+            given[0].notes["n"].append(2)
+            given.clear()
+        assert await store.load("acc") == kept
 
     async def test_save_beside_an_append_has_its_own_version(
         self, store: Driver, stores: Stores

@@ -157,20 +157,31 @@ class LogContract(StoreContract, needs=("global_log",)):
         with pytest.raises((ValueError, TypeError), match="types"):
             await store.read_log(types=types)
 
-    async def test_streams_are_listed_by_id(
-        self, store: Driver, request: pytest.FixtureRequest
-    ) -> None:
-        """`StreamCatalog`, which is optional: every stream with its version, in id order."""
+    @pytest.fixture
+    def catalog(self, store: Driver, request: pytest.FixtureRequest) -> Driver:
+        """Give the store if it can list its streams: `StreamCatalog` is optional."""
         if not hasattr(store.store, "streams"):
             request.node.user_properties.append((MISSING_PROPERTY, "streams()"))
             pytest.skip("the store has no method streams()")
+        return store
+
+    async def test_streams_are_listed_by_id(self, catalog: Driver) -> None:
+        """`StreamCatalog`, which is optional: every stream with its version, in id order."""
         names = ["b", "a", "ä", "B", "b1", "😀"]
         for count, name in enumerate(names, start=1):
-            await store.save(name, deposits(count))
+            await catalog.save(name, deposits(count))
         infos = [StreamInfo(aggregate_id=n, version=names.index(n) + 1) for n in sorted(names)]
-        assert await store.streams() == infos
-        assert await store.streams(limit=2) == infos[:2]
-        assert await store.streams(after=infos[1].aggregate_id, limit=3) == infos[2:5]
+        assert await catalog.streams() == infos
+        assert await catalog.streams(limit=1) == infos[:1]
+        assert await catalog.streams(after=infos[1].aggregate_id, limit=3) == infos[2:5]
+
+    @pytest.mark.parametrize("limit", [0, -1, True, "1", 1.5])
+    async def test_streams_are_asked_for_by_a_whole_number(
+        self, catalog: Driver, limit: Any
+    ) -> None:
+        """Promise 9: what is no count is a `ValueError` that names the argument."""
+        with pytest.raises(ValueError, match="limit"):
+            await catalog.call("streams", limit=limit)
 
 
 def assert_ordered(records: list[RecordedEvent]) -> None:
