@@ -22,6 +22,7 @@ from orchestrix_contract_tests.certify._report import Certificate, Outcome
 
 PROGRAM = "from orchestrix_core.cli import main; main()"
 PLUGIN = """
+import asyncio
 from pathlib import Path
 
 import attrs
@@ -37,6 +38,13 @@ class Broken(InMemoryAsyncEventStore):
         await super().save(aggregate_id, events, expected_version or None)
 
 
+class Halves(InMemoryAsyncEventStore):
+    async def save(self, aggregate_id, events, expected_version=None):
+        for number, event in enumerate(events):
+            await asyncio.sleep(0)
+            await super().save(aggregate_id, [event], (expected_version or 0) + number)
+
+
 class Dying(InMemoryAsyncEventStore):
     async def save(self, aggregate_id, events, expected_version=None):
         import os
@@ -46,6 +54,10 @@ class Dying(InMemoryAsyncEventStore):
 
 def broken(directory: Path):
     return Broken()
+
+
+def halves(directory: Path):
+    return Halves()
 
 
 def dying(directory: Path):
@@ -71,7 +83,7 @@ def used(config):
 def orchestrix_contract_subjects():
     return [
         ContractSubject(kind="event_store", name=make.__name__, create=make, capabilities=DECLARED)
-        for make in (broken, dying)
+        for make in (broken, dying, halves)
     ]
 
 
@@ -128,8 +140,8 @@ def certify(tmp_path: Path) -> Callable[..., Done]:
 
 
 def test_memory_is_certified(certify: Callable[..., Done], tmp_path: Path) -> None:
-    options = ("--kind", "event_store", "--backend", "memory", "--examples", "5", "--json")
-    done = certify(*options, "--markdown", "report.md")
+    options = ("--kind", "event_store", "--backend", "memory", "--examples", "5", "--faults")
+    done = certify(*options, "--json", "--markdown", "report.md")
     assert (done.status, "certifying event_store memory: " in done.err) == (0, True), done.out
     (certificate,) = done.certificates
     assert certificate["certified"] is True
@@ -137,6 +149,8 @@ def test_memory_is_certified(certify: Callable[..., Done], tmp_path: Path) -> No
     promises = {f"Promise {number}" for number in range(1, 10)}
     assert {verdicts[name] for name in promises | {"Documents", "Workers"}} == {"holds"}
     assert verdicts["`persistent`"] == "not declared"
+    assert {verdicts["Cancellation"], verdicts["Clock going back"]} == {"holds"}
+    assert verdicts["Server restart"] == "not offered"
     assert {"orchestrix-memory", "orchestrix-core", "Python"} <= certificate["versions"].keys()
     (atomic,) = (one for one in certificate["guarantees"] if one["name"] == "Promise 1")
     large = next(t for t in atomic["tests"] if t["test"] == "AppendContract::test_large_batch")
@@ -168,6 +182,17 @@ def test_broken_backend_is_named_with_its_history(certify: Callable[..., Done]) 
     again = certify(*replay[2:])
     assert again.status == 1
     assert [step for step in steps if step.startswith("state.") and step not in again.out] == []
+
+
+def test_what_a_fault_breaks_is_named_and_seen_again(certify: Callable[..., Done]) -> None:
+    test = "CancellationContract::test_cancelled_append_is_whole_or_absent[save]"
+    done = certify("--backend", "halves", "--faults", "--test", test)
+    assert done.status == 1
+    assert "broken: Cancellation: at every await of an append" in done.out
+    assert "AssertionError: a half, cancelled at await 2" in done.out
+    assert "see it again: orchestrix certify " in done.out
+    assert f" --faults --test '{test}'" in done.out
+    assert "none has such an id" in certify("--backend", "halves", "--test", test).out
 
 
 def test_process_that_dies_is_told_with_the_test_it_died_in(certify: Callable[..., Done]) -> None:
