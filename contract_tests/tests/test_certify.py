@@ -52,6 +52,19 @@ class Dying(InMemoryAsyncEventStore):
         os._exit(7)
 
 
+class Forgetful(InMemoryAsyncEventStore):
+    calls = 0
+
+    async def save(self, aggregate_id, events, expected_version=None):
+        self.calls += 1
+        if self.calls % 5:
+            await super().save(aggregate_id, events, expected_version)
+
+
+def forgetful(directory: Path):
+    return Forgetful()
+
+
 def broken(directory: Path):
     return Broken()
 
@@ -83,7 +96,7 @@ def used(config):
 def orchestrix_contract_subjects():
     return [
         ContractSubject(kind="event_store", name=make.__name__, create=make, capabilities=DECLARED)
-        for make in (broken, dying, halves)
+        for make in (broken, dying, forgetful, halves)
     ]
 
 
@@ -184,6 +197,32 @@ def test_broken_backend_is_named_with_its_history(certify: Callable[..., Done]) 
     assert [step for step in steps if step.startswith("state.") and step not in again.out] == []
 
 
+def test_soak_finds_what_breaks_and_keeps_its_history(
+    certify: Callable[..., Done], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    options = ("--test", "SoakContract", "--soak", "0.02", "--workers", "2", "--seed", "3")
+    done = certify("--backend", "forgetful", *options, "--json")
+    assert done.status == 1
+    (certificate,) = done.certificates
+    assert (certificate["seed"], certificate["certified"]) == (3, False)
+    (guarantee,) = certificate["guarantees"]
+    assert (guarantee["name"], guarantee["verdict"]) == ("Soak", "broken")
+    (test,) = guarantee["tests"]
+    assert test["measured"].keys() >= {"rounds", "operations", "events", "events_per_second"}
+    replay = "--seed 3 --soak 0.02 --workers 2 --test SoakContract::test_soak"
+    assert test["replay"].endswith(replay)
+    command, *found = test["reason"].partition("judge it again: orchestrix ")[2].splitlines()
+    assert found[0] == "lost event: acknowledged, and not stored"
+    again = subprocess.run(
+        [sys.executable, "-c", PROGRAM, *command.split()],
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert (again.returncode, "\nlost event: acknowledged" in again.stdout) == (1, True)
+
+
 def test_what_a_fault_breaks_is_named_and_seen_again(certify: Callable[..., Done]) -> None:
     test = "CancellationContract::test_cancelled_append_is_whole_or_absent[save]"
     done = certify("--backend", "halves", "--faults", "--test", test)
@@ -240,6 +279,9 @@ def test_silence_ends_a_run(monkeypatch: pytest.MonkeyPatch) -> None:
 
         def advance(self, outcome: Outcome) -> None:
             raise AssertionError("nothing was to end")
+
+        def soaking(self, share: float, text: str) -> None:
+            raise AssertionError("nothing was to soak")
 
     monkeypatch.setattr(_running, "PATIENCE", 0.05)  # no Python starts in that time
     job = Job(

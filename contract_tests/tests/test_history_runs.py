@@ -32,7 +32,7 @@ async def test_sound_store_has_no_finding_and_much_to_judge(backend, subject_of,
     assert numbers.calls["acknowledged"] > PLAN.appends, "some were repeated"
     assert numbers.calls["refused"] > 100, "they contend"
     assert numbers.calls["unknown"] >= 3, "some did not wait for the answer"
-    assert numbers.errors.keys() == {"CancelledError"}
+    assert not numbers.errors
     assert numbers.calls["loads"] > 100
     assert len({one.expected is None for one in history.appends}) == 2
     assert history.about == {"store": backend.__name__, "seed": 3, "round": "r"}
@@ -68,9 +68,8 @@ class NeverAnswers(InMemoryAsyncEventStore):
 
 async def test_store_that_never_answers_ends_the_run(subject_of, tmp_path, monkeypatch):
     monkeypatch.setattr(_writing, "_PAUSE", 0)
-    with pytest.raises(ExceptionGroup) as caught:
+    with pytest.raises(HistoryRunError, match="gave no answer 100 times: StorageError: the disk"):
         await record(subject_of(NeverAnswers), tmp_path, PLAN, tmp_path / "history")
-    assert caught.group_contains(HistoryRunError, match="no answer 100 times: StorageError: the d")
 
 
 class Hangs(InMemoryAsyncEventStore):
@@ -80,9 +79,8 @@ class Hangs(InMemoryAsyncEventStore):
 
 async def test_call_that_hangs_ends_the_run(subject_of, tmp_path, monkeypatch):
     monkeypatch.setattr("orchestrix_contract_tests.driver.PATIENCE", 0.05)
-    with pytest.raises(ExceptionGroup) as caught:
+    with pytest.raises(HistoryRunError, match="save did not return"):
         await record(subject_of(Hangs), tmp_path, PLAN, tmp_path / "history")
-    assert caught.group_contains(AssertionError, match="save did not return")
 
 
 async def test_subject_that_no_other_process_can_make(tmp_path):

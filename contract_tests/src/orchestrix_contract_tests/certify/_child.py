@@ -80,9 +80,13 @@ def _look(job: Job, subject: ContractSubject) -> dict[str, str]:
 
 def classes(text: str) -> dict[str, Any]:
     """Return the test classes for a job; the module that pytest reads holds nothing else."""
-    from orchestrix_contract_tests.certify._suites import classes_of  # after pytest rewrites it
+    # After pytest rewrites them.
+    from orchestrix_contract_tests.certify._soak import SoakSettings
+    from orchestrix_contract_tests.certify._suites import classes_of
 
-    return classes_of(subject_of(text), faults=Job.read(text).faults)
+    job = Job.read(text)
+    soak = None if job.soak is None else SoakSettings(job.soak, job.workers, job.seed)
+    return classes_of(subject_of(text), faults=job.faults, soak=soak)
 
 
 def _run_tests(text: str, job: Job, observer: Observer) -> int:

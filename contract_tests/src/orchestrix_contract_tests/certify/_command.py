@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import attrs
 import typer
 
-from orchestrix_contract_tests.certify._job import Job
+from orchestrix_contract_tests.certify._job import WORKERS, Job
 from orchestrix_contract_tests.certify._markdown import page
 from orchestrix_contract_tests.certify._report import Certificate
 from orchestrix_contract_tests.certify._running import certify as run_job
@@ -43,6 +43,8 @@ class _How:
     seed: int
     examples: int | None
     faults: bool
+    soak: float | None
+    workers: int
     tests: tuple[str, ...]
 
 
@@ -79,6 +81,17 @@ def certify(
             help="Make faults, too: lost connections, restarts, slow commits and others.",
         ),
     ] = False,
+    soak: Annotated[
+        float | None,
+        typer.Option(
+            min=0.01,
+            metavar="MINUTES",
+            help="Have workers use each store at once for so long, too, and judge what they see.",
+        ),
+    ] = None,
+    workers: Annotated[
+        int, typer.Option(min=1, help="How many workers soak a store: processes if it allows it.")
+    ] = WORKERS,
     verbose: Annotated[bool, typer.Option("--verbose", help="List every test.")] = False,
 ) -> None:
     """
@@ -98,6 +111,8 @@ def certify(
         seed=random.randrange(2**32) if seed is None else seed,  # no secret
         examples=examples,
         faults=faults,
+        soak=soak,
+        workers=workers,
         tests=tuple(test or ()),
     )
     certificates = _run(session, found, how)
@@ -130,6 +145,8 @@ def _certify(session: Session, target: Target, how: _How, follow: Follow) -> Cer
         seed=how.seed,
         examples=how.examples,
         faults=how.faults,
+        soak=how.soak,
+        workers=how.workers,
         tests=how.tests,
         directory="",
     )

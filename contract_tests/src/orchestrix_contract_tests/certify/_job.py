@@ -5,13 +5,16 @@ from __future__ import annotations
 import json
 import shlex
 from collections.abc import Sequence
-from typing import Self
+from typing import Final, Self
 
 import attrs
 
 from orchestrix_core.hookspecs import Kind
 
-__all__ = ["Job"]
+__all__ = ["WORKERS", "Job"]
+
+WORKERS: Final = 4
+"""How many workers soak a store unless it is told: enough to contend, on any machine."""
 
 
 @attrs.frozen(kw_only=True)
@@ -27,6 +30,8 @@ class Job:
         seed: what makes the generated examples.
         examples: how many there are for each generated test; None is the suite's own number.
         faults: whether faults are made, too.
+        soak: for how many minutes workers use a store at once, if at all.
+        workers: how many these are.
         tests: ids of tests, or patterns for them; none are all.
         directory: an empty directory for all that is made.
     """
@@ -39,6 +44,8 @@ class Job:
     seed: int
     examples: int | None
     faults: bool
+    soak: float | None = None
+    workers: int = WORKERS
     tests: Sequence[str]
     directory: str
 
@@ -56,6 +63,8 @@ class Job:
             words += ["--examples", str(self.examples)]
         if self.faults:
             words.append("--faults")
+        if self.soak is not None:
+            words += ["--soak", str(self.soak), "--workers", str(self.workers)]
         return shlex.join(words)
 
     @classmethod

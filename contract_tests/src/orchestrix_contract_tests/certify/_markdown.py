@@ -38,6 +38,8 @@ def _section(certificate: Certificate) -> Iterator[str]:
     yield ""
     for name, reasons in certificate.not_offered.items():
         yield from (f"Not offered: {name}: {_cell('; '.join(reasons))}", "")
+    if certificate.measured:
+        yield from ("", *(f"- {_cell(line)}" for line in certificate.measured))
     for outcome in certificate.failures:
         yield from _failure(certificate, outcome)
     yield ""

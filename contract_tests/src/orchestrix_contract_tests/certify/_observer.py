@@ -13,7 +13,10 @@ import pytest
 
 from orchestrix_contract_tests.certify._guarantees import claim_of, guarantees_of
 
-__all__ = ["Observer", "test_id"]
+__all__ = ["MEASURED_PROPERTY", "Observer", "test_id"]
+
+MEASURED_PROPERTY: Final = "orchestrix_measured"
+"""The user property with what a test has measured: numbers by their names."""
 
 _NOISE: Final = re.compile(r"^You can reproduce this example|reproduce_failure|^Explanation")
 """Notes on how to go on in a test of one's own: `orchestrix certify` has its own ways."""
@@ -109,6 +112,7 @@ class Observer:
             "seconds": sum(phase.duration for phase in phases),
             "missing": properties.get(MISSING_PROPERTY),
             "not_offered": properties.get(NOT_OFFERED_PROPERTY),
+            "measured": properties.get(MEASURED_PROPERTY),
         }
         if failed:
             facts |= self._failure(nodeid, failed)

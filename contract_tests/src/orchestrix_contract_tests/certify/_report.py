@@ -32,6 +32,7 @@ class Outcome:
         not_offered: why the fault that it takes is not offered.
         reason: why it failed or was skipped.
         history: the shortest example that fails, where Hypothesis made one up.
+        measured: numbers by their names, of a test that measures.
     """
 
     test: str
@@ -43,6 +44,7 @@ class Outcome:
     not_offered: str | None = None
     reason: str | None = None
     history: str | None = None
+    measured: Mapping[str, Any] | None = None
 
 
 @attrs.frozen
@@ -144,6 +146,15 @@ class Certificate:
         return {one.name: one.not_offered for one in self.guarantees if one.not_offered}
 
     @property
+    def measured(self) -> list[str]:
+        """What the tests have measured, a line for each."""
+        return [
+            f"{', '.join(outcome.guarantees)}: {_numbers(outcome.measured)}"
+            for outcome in self.outcomes
+            if outcome.measured
+        ]
+
+    @property
     def failures(self) -> list[Outcome]:
         """The tests that failed, each once, whatever its parameters: the first tells enough."""
         firsts: dict[str, Outcome] = {}
@@ -177,3 +188,12 @@ class Certificate:
         row = attrs.asdict(outcome, filter=attrs.filters.exclude("guarantees"))
         row["seconds"] = round(outcome.seconds, 3)
         return row | ({"replay": self.replay(outcome)} if outcome.outcome == "failed" else {})
+
+
+def _numbers(measured: Mapping[str, Any]) -> str:
+    """Return what was measured as words; a group of nothing is left out."""
+    told = ((name.replace("_", " "), number) for name, number in measured.items() if number != {})
+    return ", ".join(
+        f"{name} ({_numbers(number)})" if isinstance(number, Mapping) else f"{name} {number}"
+        for name, number in told
+    )

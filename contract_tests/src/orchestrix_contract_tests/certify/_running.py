@@ -36,6 +36,9 @@ class Progress(Protocol):
     def advance(self, outcome: Outcome) -> None:
         """Take note that a test has ended."""
 
+    def soaking(self, share: float, text: str) -> None:
+        """Take note of how much of a soak is over, and what was done meanwhile."""
+
 
 def certify(
     job: Job, versions: Mapping[str, str], progress: Progress, *, refused: str | None = None
@@ -110,6 +113,9 @@ class _Run:
 
     def _started(self, **test: Any) -> None:
         self._running = test
+
+    def _soaking(self, share: float, text: str) -> None:
+        self._progress.soaking(share, text)
 
     def _finished(self, outcome: dict[str, Any]) -> None:
         self._running = None

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from orchestrix_contract_tests import contracts
+from orchestrix_contract_tests.certify._soak import SoakContract, SoakSettings
 from orchestrix_contract_tests.contracts._base import Contract
 from orchestrix_contract_tests.contracts._store import StoreContract
 from orchestrix_core import ContractSubject
@@ -13,17 +14,23 @@ from orchestrix_core.stores import ASYNC
 __all__ = ["classes_of"]
 
 
-def classes_of(subject: ContractSubject, *, faults: bool) -> dict[str, type[Contract]]:
-    """Return a test class for each contract of the subject's kind; that of faults only if asked."""
-    return {
-        f"Test{contract.__name__}": type(f"Test{contract.__name__}", (contract,), _body(subject))
+def classes_of(
+    subject: ContractSubject, *, faults: bool, soak: SoakSettings | None = None
+) -> dict[str, type[Contract]]:
+    """Return a test class for each contract of the subject's kind; faults and soak if asked."""
+    found = {
+        f"Test{contract.__name__}": _class(contract, subject)
         for contract in _contracts(subject)
         if faults or not issubclass(contract, contracts.FaultsContract)
     }
+    if soak is not None and subject.kind == "event_store":
+        found["TestSoakContract"] = _class(SoakContract, subject, soak=soak)
+    return found
 
 
-def _body(subject: ContractSubject) -> dict[str, Any]:
-    return {"subject": subject, "__module__": __name__}
+def _class(contract: type[Contract], subject: ContractSubject, **more: Any) -> type[Contract]:
+    body = {"subject": subject, "__module__": __name__, **more}
+    return type(f"Test{contract.__name__}", (contract,), body)
 
 
 def _contracts(subject: ContractSubject) -> list[type[Contract]]:

@@ -9,7 +9,14 @@ from typing import Final, Self
 
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+)
 
 from orchestrix_contract_tests.certify._job import Job
 from orchestrix_contract_tests.certify._report import Certificate, Guarantee, Outcome
@@ -25,6 +32,8 @@ class Follow:
 
     def __init__(self) -> None:
         self._bar: Progress | None = None
+        self._soak: TaskID | None = None
+        self._tenths = 0
         if sys.stderr.isatty():
             columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
             console = Console(stderr=True)
@@ -47,11 +56,13 @@ class Follow:
     def begin(self, job: Job, count: int) -> None:
         """Show that a run begins."""
         what = f"{job.kind} {job.name}"
+        self._tenths = 0
         if self._bar is None:
             note(f"certifying {what}: {count} tests, seed {job.seed}")
             return
         for task in self._bar.task_ids:
             self._bar.remove_task(task)
+        self._soak = None
         self._bar.add_task(printable(what), total=count)
 
     def advance(self, outcome: Outcome) -> None:
@@ -60,7 +71,20 @@ class Follow:
             note(f"failed: {printable(outcome.test)}")
         if self._bar is not None:
             for task in self._bar.task_ids:
-                self._bar.advance(task)
+                if task != self._soak:
+                    self._bar.advance(task)
+
+    def soaking(self, share: float, text: str) -> None:
+        """Show how far a soak is: a bar of its own, or a line for each tenth."""
+        percent = round(share * 100)
+        if self._bar is None:
+            if int(share * 10) > self._tenths:
+                self._tenths = int(share * 10)
+                note(f"soak: {percent} %: {printable(text)}")
+            return
+        if self._soak is None:
+            self._soak = self._bar.add_task("", total=100)
+        self._bar.update(self._soak, completed=percent, description=f"soak: {printable(text)}")
 
 
 def print_certificate(certificate: Certificate, *, verbose: bool) -> None:
@@ -72,6 +96,8 @@ def print_certificate(certificate: Certificate, *, verbose: bool) -> None:
         print_table(columns, rows)
     for name, reasons in certificate.not_offered.items():
         typer.echo(f"not offered: {name}: {printable('; '.join(reasons))}")
+    for line in certificate.measured:
+        typer.echo(printable(line))
     if verbose:
         _print_tests(certificate)
     for outcome in certificate.failures:

@@ -16,7 +16,7 @@ import attrs
 
 from orchestrix_contract_tests.driver import Driver
 from orchestrix_contract_tests.history._worker import do_round, work
-from orchestrix_contract_tests.history.plan import HistoryRunError, Round
+from orchestrix_contract_tests.history.plan import HistoryRunError, Round, described
 from orchestrix_core import ContractSubject
 from orchestrix_core.stores import GLOBAL_LOG
 
@@ -58,9 +58,12 @@ class Tasks:
             return await self._store.head() if has_log else 0
 
         capabilities = self._subject.capabilities
-        async with asyncio.TaskGroup() as group:
-            for share in shares:
-                group.create_task(do_round(self._store, capabilities, share, told, written))
+        try:
+            async with asyncio.TaskGroup() as group:
+                for share in shares:
+                    group.create_task(do_round(self._store, capabilities, share, told, written))
+        except ExceptionGroup as exc:
+            raise HistoryRunError(described(exc)) from exc
 
     async def close(self) -> None:
         """Do nothing: the tasks have ended."""

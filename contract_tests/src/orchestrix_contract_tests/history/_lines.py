@@ -13,7 +13,7 @@ import attrs
 from orchestrix_contract_tests.history.operations import Append, History, Load, Operation, Read, Row
 from orchestrix_core import OrchestrixError
 
-__all__ = ["HistoryFileError", "lines_of", "read_history", "write_history"]
+__all__ = ["HistoryFileError", "lines_of", "read_history", "streams_in", "write_history"]
 
 _NAMES: Final = {"load": Load, "read": Read}
 
@@ -47,6 +47,12 @@ def _whole_lines(file: Path) -> Iterator[str]:
     except (OSError, UnicodeDecodeError) as exc:
         msg = f"{file}: cannot be read: {exc}"
         raise HistoryFileError(msg) from exc
+
+
+def streams_in(file: Path) -> list[str]:
+    """Return the streams that a file has appends to, without reading all the rest."""
+    appends = (line for line in _whole_lines(file) if line.startswith('{"op":"append"'))
+    return list(dict.fromkeys(json.loads(line)["stream"] for line in appends))
 
 
 class _Reader:

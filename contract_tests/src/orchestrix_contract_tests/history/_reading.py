@@ -86,7 +86,7 @@ class Subscriber(_Reader):
         finally:
             listening.cancel()
             told.cancel()
-            await asyncio.wait({listening})
+            await asyncio.gather(listening, told, return_exceptions=True)
             await records.aclose()
 
     async def _listen(self, records: AsyncIterator[RecordedEvent]) -> None:
@@ -103,9 +103,12 @@ class Subscriber(_Reader):
         while not listening.done() and self._after < (self._head or 0):
             self._moved.clear()
             moved = asyncio.ensure_future(self._moved.wait())
-            await _first(listening, moved, within=driver.PATIENCE)
-            if not moved.done():
+            try:
+                await _first(listening, moved, within=driver.PATIENCE)
+                came = moved.done() or listening.done()
+            finally:
                 moved.cancel()
+            if not came:
                 self._recorder.read(self._name, self._after, 1, [], began=began)
                 break
         if listening.done():

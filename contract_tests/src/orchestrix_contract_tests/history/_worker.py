@@ -11,7 +11,7 @@ from pathlib import Path
 from orchestrix_contract_tests.driver import Driver, Stores
 from orchestrix_contract_tests.history._reading import Pager, Subscriber
 from orchestrix_contract_tests.history._writing import Writer
-from orchestrix_contract_tests.history.plan import Round
+from orchestrix_contract_tests.history.plan import Round, described
 from orchestrix_contract_tests.history.recorder import Recorder
 from orchestrix_core import ContractSubject
 from orchestrix_core.stores import ASYNC, GLOBAL_LOG
@@ -68,7 +68,7 @@ def work(subject: ContractSubject, directory: Path, parent: Connection) -> None:
     except EOFError:
         return
     except BaseException as error:
-        parent.send(("failed", _told(error)))
+        parent.send(("failed", described(error)))
         raise SystemExit(1) from error
 
 
@@ -93,10 +93,3 @@ async def _serve_round(
 
     await do_round(store, subject.capabilities, order, tell, written)
     parent.send(("done", None))
-
-
-def _told(error: BaseException) -> str:
-    """Return the causes themselves, without the groups that they came in."""
-    if isinstance(error, BaseExceptionGroup):
-        return "; ".join(_told(inner) for inner in error.exceptions)
-    return f"{type(error).__name__}: {error}"

@@ -52,9 +52,9 @@ class Writer:
     async def run(self, tasks: int) -> None:
         """Do this task's share."""
         for number in range(self._task, self._round.share, tasks):
-            if monotonic() > self._round.until:
-                return
             await self._append(number)
+            if monotonic() > self._round.until:
+                return  # after one append at least, so that there is something to judge
             if self._random.random() < 0.3:
                 await self._load(self._stream(number))
             await asyncio.sleep(0)  # a store that never waits would let nobody else begin
@@ -110,11 +110,15 @@ class Writer:
         """Call once; whoever is hasty does not wait for the answer."""
         self._recorder.append(self._name, stream, expected, [event.id for event in events])
         call = asyncio.ensure_future(self._store.save(stream, events, expected))
+        call.add_done_callback(_look_at)
         if hasty:
             for _ in range(self._random.randrange(6)):
                 await asyncio.sleep(0)
             call.cancel()
-        await asyncio.wait({call})
+        try:
+            await asyncio.wait({call})
+        finally:
+            call.cancel()  # it has ended, unless the whole run is given up
         error = asyncio.CancelledError() if call.cancelled() else call.exception()
         outcome = _outcome(error)
         self._recorder.ended(self._name, outcome, error)
@@ -129,6 +133,12 @@ class Writer:
         ids = [event.id for event in await self._store.load(stream, after)]
         self._recorder.load(self._name, stream, after, ids, began=began)
         self._versions[stream] = max(self._versions[stream], after + len(ids))
+
+
+def _look_at(call: asyncio.Future[None]) -> None:
+    """Take note of an error that nobody waits for any more."""
+    if not call.cancelled():
+        call.exception()
 
 
 def _outcome(error: BaseException | None) -> Outcome:

@@ -8,11 +8,18 @@ import attrs
 
 from orchestrix_core import OrchestrixError
 
-__all__ = ["HistoryRunError", "Plan", "Round"]
+__all__ = ["HistoryRunError", "Plan", "Round", "described"]
 
 
 class HistoryRunError(OrchestrixError):
     """A run came to no end that could be judged; the reason is told."""
+
+
+def described(error: BaseException) -> str:
+    """Return the causes of an error, without the groups that they came in."""
+    if isinstance(error, BaseExceptionGroup):
+        return "; ".join(dict.fromkeys(described(inner) for inner in error.exceptions))
+    return f"{type(error).__name__}: {error}"
 
 
 @attrs.frozen(kw_only=True)

@@ -11,7 +11,7 @@ from time import monotonic
 
 from orchestrix_contract_tests.driver import Driver, Stores
 from orchestrix_contract_tests.history._crew import Crew, Processes, Tasks, Told
-from orchestrix_contract_tests.history._lines import read_history
+from orchestrix_contract_tests.history._lines import read_history, streams_in
 from orchestrix_contract_tests.history._reading import row_of
 from orchestrix_contract_tests.history.operations import History, Row
 from orchestrix_contract_tests.history.plan import Plan, Round
@@ -38,18 +38,23 @@ async def record(subject: ContractSubject, directory: Path, plan: Plan, file: Pa
 @asynccontextmanager
 async def started(subject: ContractSubject, directory: Path, plan: Plan) -> AsyncIterator[Run]:
     """Start the workers of a plan; they go home with the block, and the store is discarded."""
-    async with Stores(subject, directory) as stores:
-        store = await stores.open()
-        crew: Crew
-        if MULTI_PROCESS in subject.capabilities:
-            crew = await Processes.start(store, subject, directory, plan.workers)
-        else:
-            crew = Tasks(store, subject)
-        try:
-            yield Run(subject, plan, store, crew)
-        finally:
-            await crew.close()
-    await stores.discard()
+    stores = Stores(subject, directory)
+    try:
+        async with stores:
+            store = await stores.open()
+            crew = await _crew(store, subject, directory, plan)
+            try:
+                yield Run(subject, plan, store, crew)
+            finally:
+                await crew.close()
+    finally:
+        await stores.discard()
+
+
+async def _crew(store: Driver, subject: ContractSubject, directory: Path, plan: Plan) -> Crew:
+    if MULTI_PROCESS in subject.capabilities:
+        return await Processes.start(store, subject, directory, plan.workers)
+    return Tasks(store, subject)
 
 
 class Run:
@@ -97,7 +102,7 @@ class Run:
 
     async def _note_end(self, file: Path, base: int) -> None:
         """Note what is stored now that all has ended, in the log and in each stream."""
-        streams = list(dict.fromkeys(one.stream for one in read_history(file).appends))
+        streams = streams_in(file)
         with Recorder(file) as recorder:
             if self._has_log:
                 async for page in self.log(base):

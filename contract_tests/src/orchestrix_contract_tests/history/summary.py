@@ -19,7 +19,8 @@ class Summary:
 
     Attributes:
         calls: how many calls there were, of each kind; appends by their outcome.
-        errors: how many appends ended with each error that says nothing about its outcome.
+        errors: how many appends ended with each error that says nothing about its outcome; that
+            workers themselves have not waited for an answer is none.
         events: how many events are stored in the end.
     """
 
@@ -33,7 +34,9 @@ class Summary:
         return cls(
             calls=Counter(_kind(one) for one in history.operations),
             errors=Counter(
-                one.error for one in history.appends if one.outcome == "unknown" and one.error
+                one.error
+                for one in history.appends
+                if one.outcome == "unknown" and one.error not in (None, "CancelledError")
             ),
             events=len(history.stored),
         )
