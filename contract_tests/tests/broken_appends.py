@@ -175,6 +175,10 @@ class LetsSavesIn(Store):
         self._ledger.append(aggregate_id, events, expected_version)
         self._wake()
 
+    async def save_all(self, writes):
+        self._ledger.append_all(writes)
+        self._wake()
+
 
 class WaitsForItsOwnEnd(Store):
     """A save waits for the transaction that has appended, though it is inside of it."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 from typing import Final
+from uuid import UUID
 
 import attrs
 import pytest
@@ -125,6 +126,11 @@ class LoadsInOrderOfIds(Store):
         return sorted(await super().load(aggregate_id), key=lambda e: e.id)[from_version or 0 :]
 
 
+class BeginsAtTheSecond(Store):
+    async def load(self, aggregate_id, from_version=1):
+        return await super().load(aggregate_id, from_version)
+
+
 class SkipsOneTooFew(Store):
     async def load(self, aggregate_id, from_version=0):
         return await super().load(aggregate_id, max(0, (from_version or 0) - 1))
@@ -193,6 +199,21 @@ class PrefersTheConflict(Store):
             raise
 
 
+class TidiesUUIDs(Store):
+    """To it, two ways to write a UUID are one id."""
+
+    async def save(self, aggregate_id, events, expected_version=None):
+        tidied = [attrs.evolve(event, id=_tidied(event.id)) for event in events]
+        await super().save(aggregate_id, tidied, expected_version)
+
+
+def _tidied(event_id: str) -> str:
+    try:
+        return str(UUID(event_id))
+    except ValueError:
+        return event_id
+
+
 class NamesTheFirstOfTheSave(Store):
     async def save(self, aggregate_id, events, expected_version=None):
         try:
@@ -253,6 +274,7 @@ BROKEN: Final = [
         AppendContract,
         ["test_order_is_the_given_one_not_the_one_of_ids_or_times"],
     ),
+    Broken(BeginsAtTheSecond, AppendContract, ["test_versions_need_not_be_said"]),
     Broken(
         SkipsOneTooFew, AppendContract, ["test_from_version_skips_the_first_n", "test_large_batch"]
     ),
@@ -269,6 +291,7 @@ BROKEN: Final = [
             "test_retry_with_another_expectation_is_refused",
             "test_same_events_in_another_order_are_refused",
             "test_stored_event_is_named_behind_new_ones",
+            "test_any_text_is_an_event_id",
         ],
     ),
     Broken(
@@ -279,6 +302,7 @@ BROKEN: Final = [
             "test_same_save_again_after_the_stream_moved_on",
             "test_same_save_again_in_the_middle_of_a_stream",
             "test_same_save_from_racing_retries",
+            "test_any_text_is_an_event_id",
         ],
     ),
     Broken(
@@ -308,6 +332,7 @@ BROKEN: Final = [
         ],
     ),
     Broken(NamesTheFirstOfTheSave, RetryContract, ["test_stored_event_is_named_behind_new_ones"]),
+    Broken(TidiesUUIDs, RetryContract, ["test_any_text_is_an_event_id"]),
 ]
 
 

@@ -65,6 +65,14 @@ class AppendContract(StoreContract):
         await store.save("acc", events)
         assert await store.load("acc") == list(events)
 
+    async def test_versions_need_not_be_said(self, store: Driver) -> None:
+        """Promise 1: without them a save goes to the end, and a load begins at the start."""
+        events = deposits(3)
+        await store.call("save", "acc", events[:2])
+        await store.call("save", "acc", events[2:])
+        assert await store.call("load", "acc") == events
+        assert await store.call("load", "acc", None) == events
+
     async def test_from_version_skips_the_first_n(self, store: Driver) -> None:
         """Promise 4: `from_version=n` skips n events; None is 0; beyond the end is empty."""
         events = deposits(4)

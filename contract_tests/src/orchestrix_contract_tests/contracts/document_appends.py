@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import copy
-from typing import Any
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeAlias
 
 import pytest
 
@@ -23,12 +24,28 @@ from orchestrix_contract_tests.driver import Driver, Stores
 from orchestrix_core import (
     ConcurrencyError,
     DuplicateEventError,
+    Event,
     RevisionConflictError,
     SerializationError,
     StreamWrite,
 )
 
 __all__ = ["DocumentAppendContract"]
+
+Save: TypeAlias = Callable[[Driver, str, list[Event], int], Awaitable[None]]
+
+
+async def _save_all(store: Driver, stream: str, events: list[Event], expected: int) -> None:
+    await store.save_all([StreamWrite(stream, events, expected)])
+
+
+_save_or_save_all = pytest.mark.parametrize(
+    "save",
+    [
+        pytest.param(Driver.save, id="save"),
+        pytest.param(_save_all, id="save_all", marks=requires("multi_stream")),
+    ],
+)
 
 
 class DocumentAppendContract(StoreContract, needs=("documents",)):
@@ -245,8 +262,9 @@ class DocumentAppendContract(StoreContract, needs=("documents",)):
             given.clear()
         assert await store.load("acc") == kept
 
+    @_save_or_save_all
     async def test_save_beside_an_append_has_its_own_version(
-        self, store: Driver, stores: Stores
+        self, store: Driver, stores: Stores, save: Save
     ) -> None:
         """Documents: an append that meets a save at its version is stored whole, or not at all."""
         (other,) = await stores.rivals(store, 1)
@@ -256,7 +274,7 @@ class DocumentAppendContract(StoreContract, needs=("documents",)):
             async with store.transaction() as tx:
                 await tx.append([StreamWrite("elsewhere", elsewhere, 0)])
                 await tx.append([StreamWrite("acc", inside, 0)])
-                saving = asyncio.create_task(other.save("acc", beside, 0))
+                saving = asyncio.create_task(save(other, "acc", beside, 0))
                 await as_far_as_they_get(saving)  # it may have to wait, or be through
             outcomes.append(None)
         except ConcurrencyError as error:
@@ -267,13 +285,16 @@ class DocumentAppendContract(StoreContract, needs=("documents",)):
         assert await store.load("acc") == (inside if committed else beside)
         assert await store.load("elsewhere") == (elsewhere if committed else [])
 
-    async def test_save_after_an_append_is_refused_or_apart(self, store: Driver) -> None:
+    @_save_or_save_all
+    async def test_save_after_an_append_is_refused_or_apart(
+        self, store: Driver, save: Save
+    ) -> None:
         """Documents: a `save` of the store behind an append of the block never hangs, either."""
         inside, events = deposits(1), deposits(2)
         async with store.transaction() as tx:
             await tx.append([StreamWrite("acc", inside, 0)])
             try:
-                await store.save("apart", events)
+                await save(store, "apart", events, 0)
             except RuntimeError as error:
                 assert "transaction" in str(error)
                 events = []

@@ -7,11 +7,13 @@ import asyncio
 import pytest
 
 from orchestrix_contract_tests.contracts._store import StoreContract
-from orchestrix_contract_tests.domain import deposits
+from orchestrix_contract_tests.domain import Opened, deposits
 from orchestrix_contract_tests.driver import Driver, Stores
 from orchestrix_core import DuplicateEventError
 
 __all__ = ["RetryContract"]
+
+UUID_TEXT = "0190a1b2-c3d4-7e5f-8a9b-0c1d2e3f4a5b"
 
 
 class RetryContract(StoreContract):
@@ -89,6 +91,19 @@ class RetryContract(StoreContract):
             with pytest.raises(DuplicateEventError):
                 await store.save("acc", events, expected)
         assert await store.load("acc") == stored
+
+    async def test_any_text_is_an_event_id(self, store: Driver) -> None:
+        """Promise 3: case, dashes, braces and spaces tell ids apart, also those of UUIDs."""
+        bare = UUID_TEXT.replace("-", "")
+        ids = [UUID_TEXT, UUID_TEXT.upper(), bare, f"{{{UUID_TEXT}}}", f"{UUID_TEXT} ", "e1", "é"]
+        events = [Opened(id=event_id, owner="Ada") for event_id in ids]
+        await store.save("acc", events, 0)
+        await store.save("acc", events, 0)
+        assert [event.id for event in await store.load("acc")] == ids
+        for event in events:
+            with pytest.raises(DuplicateEventError) as caught:
+                await store.save("other", [event], 0)
+            assert caught.value.event_id == event.id
 
     @pytest.mark.parametrize("stream", ["acc", "other"])
     @pytest.mark.parametrize("expected", [None, 0, 2])

@@ -28,6 +28,14 @@ class SubscriptionContract(StoreContract, needs=("global_log", "async")):
         assert await follower.take(6) == await store.read_log()
         await follower.close()
 
+    async def test_subscription_begins_at_the_start(self, store: Driver) -> None:
+        """Promise 4: unless it is told to begin elsewhere."""
+        events = deposits(2)
+        await store.save("acc", events)
+        follower = Follower(store.store.subscribe())
+        assert [(await follower.next()).event for _ in events] == events
+        await follower.close()
+
     async def test_subscription_starts_after_a_position(self, store: Driver) -> None:
         """Promise 4: `after` is the highest position seen already."""
         await store.save("acc", deposits(4))
