@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import fnmatch
 import os
+import signal
 import sys
 import time
 from collections import Counter
@@ -26,6 +27,7 @@ LISTED_SECONDS = 5.0
 def main(arguments: Sequence[str] | None = None) -> None:
     """Try the mutants of each backend; exit with 1 where one lives or dies against the list."""
     options = _options(arguments)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # and end what is under way
     found = []
     for settings in map(read, options.backends or BACKENDS):
         mutants = all_mutants(settings)
@@ -45,6 +47,7 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     add("--jobs", type=int, default=os.cpu_count() or 2, help="at a time; default: one per core")
     add("--keep", action="store_true", help="begin with the kills of another state of the code")
     add("--thorough", action="store_true", help="run all tests on the listed survivors, too")
+    add("--seconds", type=float, default=0.0, help="of tests for each mutant; default: all tests")
     add("--only", default="*", metavar="PATTERN", help="only mutants that are called like this")
     add("--work", type=Path, default=ROOT / ".tox" / "mutants", metavar="FOLDER")
     return parser.parse_args(arguments)
@@ -57,7 +60,8 @@ def _prove(settings: Settings, mutants: list[Mutant], options: argparse.Namespac
         print(f"{settings.backend}: {len(mutants)} mutants; watching the tests", flush=True)
         observe(settings, results.observed)
     seen = load(results.observed)
-    planner = Planner(settings, seen, 0 if options.thorough else LISTED_SECONDS)
+    listed_seconds = 0.0 if options.thorough else LISTED_SECONDS
+    planner = Planner(settings, seen, options.seconds, listed_seconds)
     chosen = [each for each in mutants if fnmatch.fnmatchcase(each.key, options.only)]
 
     def try_(some: list[Mutant]) -> None:

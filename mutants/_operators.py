@@ -26,12 +26,15 @@ _STORE: Final = m.Assign(targets=[m.AssignTarget(m.Attribute() | m.Subscript())]
 _FOR_TYPES: Final = m.Call(func=m.Name("TypeVar") | m.Name("ParamSpec"))
 _MESSAGE: Final = m.Assign(targets=[m.AssignTarget(m.Name("msg"))])
 _ALL: Final = m.Assign(targets=[m.AssignTarget(m.Name("__all__"))])
+_LENGTHS_AGREE: Final = m.Arg(keyword=m.Name("strict"))  # of zip: they do
 _DOCSTRING: Final = m.SimpleStatementLine([m.Expr(m.SimpleString() | m.ConcatenatedString())])
 
 
 def is_left_alone(node: cst.CSTNode) -> bool:
     """Tell whether a node and all in it stays as it is."""
     if isinstance(node, cst.Annotation | cst.Decorator | cst.Import | cst.ImportFrom):
+        return True
+    if m.matches(node, _LENGTHS_AGREE):
         return True
     if isinstance(node, cst.AnnAssign):
         return m.matches(node.annotation, m.Annotation(m.Name("TypeAlias")))
@@ -69,7 +72,7 @@ def _is_of_use(node: cst.Call, change: cst.CSTNode) -> bool:
         return True
     gone = [old for old in node.args if not any(old is new for new in change.args)]
     if len(change.args) < len(node.args):
-        return gone[0].keyword is not None
+        return gone[0].keyword is not None and not m.matches(gone[0], _LENGTHS_AGREE)
     return all(isinstance(argument.value, cst.Name | cst.Attribute) for argument in gone)
 
 

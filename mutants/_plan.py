@@ -21,8 +21,8 @@ class Planner:
     Puts the tests in order: first those that killed mutants of the same function, then the quick.
 
     Args:
-        listed_seconds: how much time is worth spending on a mutant of which it is known that it
-            lives; 0 for any.
+        seconds: how much time is worth spending on a mutant; 0 for any.
+        listed_seconds: the same for one of which it is known that it lives.
         patience: seconds that a test may take, besides twelve times what it takes otherwise.
     """
 
@@ -30,11 +30,13 @@ class Planner:
         self,
         settings: Settings,
         seen: Observation,
-        listed_seconds: float,
+        seconds: float = 0.0,
+        listed_seconds: float = 0.0,
         patience: float = _PATIENCE,
     ) -> None:
         self._settings = settings
         self._seen = seen
+        self._seconds = seconds
         self._listed_seconds = listed_seconds
         self._patience = patience
         self._kills: defaultdict[str, Counter[str]] = defaultdict(Counter)
@@ -48,11 +50,13 @@ class Planner:
             return -kills[test], seen.generated or seen.processes, seen.seconds
 
         tests = sorted(self._seen.touching(mutant, self._settings), key=order)
-        if mutant.key in self._settings.survivors and self._listed_seconds:
-            spent = accumulate(self._seen.tests[test].seconds for test in tests)
-            count = sum(1 for seconds in spent if seconds <= self._listed_seconds)
-            return tests[: max(count, 1)]
-        return tests
+        listed = mutant.key in self._settings.survivors
+        return self._in_time(tests, self._listed_seconds if listed else self._seconds)
+
+    def _in_time(self, tests: list[str], limit: float) -> list[str]:
+        spent = accumulate(self._seen.tests[test].seconds for test in tests)
+        fitting = sum(1 for seconds in spent if seconds <= limit)
+        return tests[: max(fitting, 1)] if limit else tests
 
     def note(self, mutant: Mutant, test: str) -> None:
         """Remember what killed a mutant."""

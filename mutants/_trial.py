@@ -94,6 +94,7 @@ def _copy(settings: Settings, mutant: Mutant | None, folder: Path) -> None:
 def _run(
     folder: Path, settings: Settings, tests: Sequence[str], pipe: Connection, plugins: Sequence[Any]
 ) -> None:
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
     os.setsid()  # so that it can be killed with all that it starts
     output = os.open(folder / "output.txt", os.O_WRONLY | os.O_CREAT)
     os.dup2(output, 1)

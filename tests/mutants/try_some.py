@@ -46,7 +46,7 @@ def main() -> None:
         assert mutant.function is not None
         line = f"{mutant.path.name}:{mutant.function[0]}"
         seen = Observed(True, False, 0.0, False, frozenset({line}))
-        planner = Planner(SETTINGS, Observation({f"{FILE}::{test}": seen}), 0.0, patience)
+        planner = Planner(SETTINGS, Observation({f"{FILE}::{test}": seen}), patience=patience)
         run(SETTINGS, planner, [mutant], jobs=1, tell=outcomes.append)
     print(json.dumps([attrs.asdict(outcome) for outcome in outcomes]))
 
