@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -154,10 +155,11 @@ def test_a_writer_that_is_killed_loses_nothing_that_was_acknowledged(place: Plac
 def test_it_is_certified_beside_its_data(place: Place) -> None:
     place.run("python", "shop.py")
     before = (place.folder / "shop.jsonl").read_bytes()
-    certify = ["certify", "--backend", "jsonl", "--markdown", "certificate.md"]
+    certify = ["certify", "--backend", "jsonl", "--faults", "--markdown", "certificate.md"]
     said = place.run("orchestrix", *certify)
     assert "event_store jsonl, with the configuration's settings" in said
     assert "\ncertified (seed " in said
+    assert re.search(r"^Slow commit +holds", said, re.MULTILINE)
     assert (place.folder / "shop.jsonl").read_bytes() == before
     assert "jsonl certified](" in (place.folder / "certificate.md").read_text(encoding="utf-8")
 

@@ -7,6 +7,7 @@ from typing import Final
 
 import attrs
 from orchestrix_core import Backend, ContractSubject, Serializer, hookimpl
+from orchestrix_core.hookspecs import Faults
 from orchestrix_core.stores import (
     ASYNC,
     GLOBAL_LOG,
@@ -15,6 +16,7 @@ from orchestrix_core.stores import (
     PERSISTENT,
 )
 
+from orchestrix_jsonl import _faults
 from orchestrix_jsonl._config import JsonlConfig
 from orchestrix_jsonl._store import JsonlEventStore
 
@@ -48,6 +50,14 @@ def _create_fresh(
     return JsonlEventStore(config, serializer)
 
 
+def _faults_of(config: JsonlConfig) -> Faults:
+    return _faults.faults(config.path)
+
+
+def _faults_fresh(directory: Path) -> Faults:
+    return _faults_of(_scratch(JsonlConfig(), directory))
+
+
 @hookimpl
 def orchestrix_backends() -> list[Backend]:
     """Offer the store to applications."""
@@ -59,6 +69,7 @@ def orchestrix_backends() -> list[Backend]:
             create=_create,
             capabilities=CAPABILITIES,
             scratch=_scratch,
+            faults=_faults_of,
         )
     ]
 
@@ -72,5 +83,6 @@ def orchestrix_contract_subjects() -> list[ContractSubject]:
             name="jsonl",
             create=_create_fresh,
             capabilities=CAPABILITIES,
+            faults=_faults_fresh,
         )
     ]
