@@ -128,7 +128,8 @@ def _print(results: Sequence[Result]) -> None:
         table.add_row("" if last == result.case else result.case, *_cells(result))
         last = result.case
     environment = ", ".join(f"{name} {value}" for name, value in _environment().items())
-    console = Console(width=None if sys.stdout.isatty() else 140)
+    # Slow figures are wide, and must not push the names out.
+    console = Console(width=None if sys.stdout.isatty() else 240)
     console.print(table)
     console.print(environment, style="dim", highlight=False)
     for reason in _postgres.LEFT_OUT:

@@ -76,7 +76,7 @@ def run_contract(tmp_path: Path) -> Callable[..., Outcomes]:
         observer = Observer(subject, hopeless, patience)
         how = [
             "-q",
-            "--tb=short",
+            "--tb=line",  # a quarter of the time went into tracebacks
             "--import-mode=importlib",
             "-p",
             "no:cacheprovider",

@@ -27,7 +27,6 @@ def run(*arguments: object) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         command,
         cwd=ROOT,
-        env=os.environ | {"COLUMNS": "200"},  # or slow figures leave no room for the names
         text=True,
         capture_output=True,
         timeout=600,
