@@ -18,7 +18,7 @@ from orchestrix_contract_tests.history import Append, History, Load, Read, Row, 
 from .history_model import Model
 
 SEEDS = st.integers(0, 2**32)
-QUICK = settings(deadline=None, database=None, suppress_health_check=[HealthCheck.filter_too_much])
+QUICK = settings(deadline=None, database=None, suppress_health_check=list(HealthCheck))
 
 
 def right(seed, calls=60, streams=3):

@@ -15,7 +15,7 @@ from uuid import UUID, uuid4
 import attrs
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from orchestrix_core import (
@@ -269,6 +269,8 @@ free = st.recursive(
 )  # fmt: skip
 
 
+# How long an example takes, to make or to run, is the machine's matter.
+@settings(deadline=None, database=None, suppress_health_check=list(HealthCheck))
 @given(
     st.builds(
         Everything,

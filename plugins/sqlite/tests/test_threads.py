@@ -55,7 +55,7 @@ def test_a_reader_that_waits_when_the_store_closes_is_told(path):
         closing.result()
         for call in waiting:
             with suppress(StoreClosedError):
-                assert call.result(10) == []
+                assert call.result(120) == []
     with pytest.raises(StoreClosedError):
         store.load("a")
 
