@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Collection
+from itertools import product
 from typing import Any
 
 import pytest
@@ -148,8 +149,10 @@ class LogContract(StoreContract, needs=("global_log",)):
         await store.save("acc", events)
         assert [record.event for record in await store.call("read_log")] == events[:1000]
 
-    @pytest.mark.parametrize("argument", ["after", "limit"])
-    @pytest.mark.parametrize("value", [-1, True, "1", 1.5])
+    @pytest.mark.parametrize(
+        ("argument", "value"),
+        [*product(("after", "limit"), (-1, True, "1", 1.5)), ("limit", 0)],
+    )
     async def test_bounds_must_be_whole_numbers(
         self, store: Driver, argument: str, value: Any
     ) -> None:
@@ -176,6 +179,7 @@ class LogContract(StoreContract, needs=("global_log",)):
         names = ["b", "a", "ä", "B", "b1", "😀"]
         for count, name in enumerate(names, start=1):
             await catalog.save(name, deposits(count))
+        await catalog.save("empty", [])
         infos = [StreamInfo(aggregate_id=n, version=names.index(n) + 1) for n in sorted(names)]
         assert await catalog.call("streams") == infos
         assert await catalog.streams(limit=1) == infos[:1]
