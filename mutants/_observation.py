@@ -37,9 +37,16 @@ class Observed:
 
 @attrs.frozen
 class Observation:
-    """What the tests that were run do, by their ids."""
+    """
+    What the tests that were run do.
+
+    Attributes:
+        tests: by their ids.
+        outside: lines that ran at the import of the package, or of the tests: all tests need them.
+    """
 
     tests: Mapping[str, Observed]
+    outside: frozenset[str] = frozenset()
 
     def touching(self, mutant: Mutant, settings: Settings) -> list[str]:
         """Return the tests that count for a mutant, and run some of its function."""
@@ -47,15 +54,16 @@ class Observation:
         return [
             test
             for test, seen in self.tests.items()
-            if (seen.contract or test.partition("::")[0] in own) and _touches(seen, mutant)
+            if (seen.contract or test.partition("::")[0] in own)
+            and (seen.processes or self._runs(seen, mutant))
         ]
 
-
-def _touches(seen: Observed, mutant: Mutant) -> bool:
-    if mutant.function is None or seen.processes:
-        return True
-    first, last = mutant.function
-    return any(f"{mutant.path.name}:{line}" in seen.lines for line in range(first, last + 1))
+    def _runs(self, seen: Observed, mutant: Mutant) -> bool:
+        if mutant.function is None:
+            return True
+        first, last = mutant.function
+        lines = {f"{mutant.path.name}:{line}" for line in range(first, last + 1)}
+        return not (lines.isdisjoint(seen.lines) and lines.isdisjoint(self.outside))
 
 
 def observe(settings: Settings, kept: Path) -> Observation:
@@ -87,7 +95,9 @@ def _until_done(trial: Trial) -> tuple[list[str], int]:
 
 def load(kept: Path) -> Observation:
     """Read what was seen before."""
-    rows = json.loads(kept.read_text(encoding="utf-8"))
-    return Observation(
-        {test: Observed(**{**row, "lines": frozenset(row["lines"])}) for test, row in rows.items()}
-    )
+    content = json.loads(kept.read_text(encoding="utf-8"))
+    tests = {
+        test: Observed(**{**row, "lines": frozenset(row["lines"])})
+        for test, row in content["tests"].items()
+    }
+    return Observation(tests, frozenset(content["outside"]))

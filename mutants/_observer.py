@@ -66,7 +66,8 @@ class Observer:
             for test, row in self._rows.items()
             if test not in self._skipped
         }
-        self._kept.write_text(json.dumps(rows), encoding="utf-8")
+        content = {"tests": rows, "outside": sorted(lines[""])}
+        self._kept.write_text(json.dumps(content), encoding="utf-8")
 
     def _lines(self) -> defaultdict[str, set[str]]:
         lines: defaultdict[str, set[str]] = defaultdict(set)

@@ -21,6 +21,7 @@ REASONS: Final = {
     "race": "shows only when threads or processes meet between two instructions",
     "trouble": "shows only with what a test cannot have: another file system, an old SQLite",
     "setting": "a value that is no promise: a page, a pause, a default",
+    "choice": "what it does instead is right as well: the contract leaves it open",
 }
 
 
@@ -39,6 +40,7 @@ class Settings:
 
     Attributes:
         tests: the files that apply the contract to it; of what is in them, the contract's tests.
+        left_out: modules that are not mutated.
         own: for modules that no contract is about, files with tests of the backend's own.
         survivors: those who are known, by their keys.
     """
@@ -46,6 +48,7 @@ class Settings:
     backend: str
     tests: Sequence[str]
     own: Mapping[str, Sequence[str]]
+    left_out: Sequence[str]
     survivors: Mapping[str, Survivor]
 
     @property

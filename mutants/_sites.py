@@ -33,7 +33,7 @@ class Mutant:
         old: the lines that differ, as they are, in one line.
         new: the same, changed.
         count: 1 for the second in its function that reads the same, and so on.
-        function: first and last line of the outermost function; None for what runs at import.
+        function: first and last line in the outermost function; None for what runs at import.
     """
 
     where: str
@@ -129,8 +129,9 @@ class _Finder(cst.CSTVisitor):
     def _function(self) -> tuple[int, int] | None:
         for each in self._around:
             if isinstance(each, cst.FunctionDef):
-                lines = self.get_metadata(PositionProvider, each)
-                return lines.start.line, lines.end.line
+                first = self.get_metadata(PositionProvider, each.body.body[0])
+                last = self.get_metadata(PositionProvider, each)
+                return first.start.line, last.end.line
         return None
 
 

@@ -115,7 +115,9 @@ def settings(tool: SimpleNamespace) -> Any:
 
     def settings(*keys: str) -> Any:
         why = tool.settings.Survivor("speed", "it is cached")
-        return tool.settings.Settings("memory", ["test_contract.py"], {}, dict.fromkeys(keys, why))
+        return tool.settings.Settings(
+            "memory", ["test_contract.py"], {}, [], dict.fromkeys(keys, why)
+        )
 
     return settings
 

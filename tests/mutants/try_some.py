@@ -15,7 +15,7 @@ from mutants._trial import warm_up
 from mutants._verdict import all_mutants
 
 FILE = "plugins/memory/tests/test_contract.py"
-SETTINGS = Settings("memory", ["test_contract.py"], {}, {})
+SETTINGS = Settings("memory", ["test_contract.py"], {}, [], {})
 LONG, SHORT = 60.0, 2.0
 TRIED = [
     (
