@@ -25,6 +25,8 @@ __all__ = ["Soak", "SoakError"]
 
 _ROUND: Final = 5000
 """Appends of a round: some megabytes to note, and about a second to judge."""
+_LONGEST: Final = 60.0
+"""Seconds of a round: readers of a slow store note how often they have found nothing."""
 _TOLD: Final = 3
 """Findings that are told; all of them are in the file that is kept."""
 
@@ -84,7 +86,7 @@ class Soak:
 
     async def _round(self, run: Run, file: Path) -> None:
         began = monotonic()
-        until = self._began + self._seconds
+        until = min(self._began + self._seconds, began + _LONGEST)
         name = f"r{self._rounds}"
         await run.round(name, file, appends=_ROUND, until=until, told=self._count)
         self._busy += monotonic() - began
