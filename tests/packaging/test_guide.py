@@ -18,7 +18,9 @@ from typing import Any
 import attrs
 import pytest
 
-GUIDE = Path(__file__).parents[2] / "docs/writing-a-plugin.md"
+ROOT = Path(__file__).parents[2]
+GUIDE = ROOT / "docs/writing-a-plugin.md"
+SHOP = ROOT / "examples/shop/shop.py"
 BLOCK = re.compile(r"^```(?P<language>[^\n]*)\n(?P<body>.*?)^```$", re.MULTILINE | re.DOTALL)
 FILE = re.compile(r"# ([\w./-]+\.\w+)\n")
 STORE = "orchestrix-acme/src/orchestrix_acme/_store.py"
@@ -96,6 +98,11 @@ def test_from_nothing_to_a_certified_wheel(
     assert [wheel.name for wheel in (place / "dist").iterdir()] == [
         "orchestrix_acme-0.1.0-py3-none-any.whl"
     ]
+
+
+def test_the_order_example_is_that_of_the_examples() -> None:
+    shown = [block for _, block in blocks(GUIDE.read_text(encoding="utf-8"))]
+    assert "# shop.py\n" + SHOP.read_text(encoding="utf-8") in shown
 
 
 @pytest.mark.parametrize(

@@ -72,6 +72,7 @@ class Append(NamedTuple):
 class Index:
     """Grows commit by commit; positions and versions follow from the order of the file."""
 
+    # -- begin: the index
     def __init__(self) -> None:
         self.log: list[Row] = []
         self.streams: dict[str, list[Row]] = {}
@@ -96,7 +97,6 @@ class Index:
         if commit.snapshot is not None:
             self.snapshots[commit.snapshot.stream] = commit.snapshot
 
-    # -- begin: what is appended
     def appended(self, appends: Sequence[Append]) -> Commit | None:
         """Return what is to be written; None when these very appends are stored already."""
         written = [append for append in appends if append.events]
@@ -118,12 +118,12 @@ class Index:
             raise ConcurrencyError(append.stream, append.expected, len(stream))
         return not known
 
-    # -- end: what is appended
-
     def newest(self, snapshot: StoredSnapshot) -> Commit | None:
         """Return what is to be written; None when a newer snapshot is kept already."""
         kept = self.snapshots.get(snapshot.stream)
         return None if kept and kept.version > snapshot.version else Commit(snapshot=snapshot)
+
+    # -- end: the index
 
 
 def _ids(stream: Sequence[Row], first: int, count: int) -> list[str]:
