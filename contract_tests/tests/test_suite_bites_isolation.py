@@ -7,6 +7,7 @@ is named for the breach, then those that see the same breach from another side.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
@@ -193,6 +194,14 @@ class SharesOneLedger(Store):
         return await self.shared.load(aggregate_id, from_version)
 
 
+class LeavesAThread(Store):
+    """What it started when it was opened goes on when it is closed."""
+
+    async def initialize(self):
+        await super().initialize()
+        threading.Thread(target=threading.Event().wait, daemon=True).start()
+
+
 BROKEN: Final = [
     Broken(
         TracesOneAggregate,
@@ -289,6 +298,7 @@ BROKEN: Final = [
         [
             "test_close_again_does_nothing",
             "test_close_before_initialize_does_nothing",
+            "test_close_ends_the_threads",
             "test_close_ends_what_is_under_way",
             "test_context_manager_passes_exceptions_on",
             "test_store_is_a_context_manager",
@@ -300,6 +310,7 @@ BROKEN: Final = [
         LifecycleContract,
         ["test_stores_of_one_kind_share_nothing", "test_store_is_a_context_manager"],
     ),
+    Broken(LeavesAThread, LifecycleContract, ["test_close_ends_the_threads"], hangs=True),
 ]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import threading
 from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
@@ -12,7 +13,7 @@ import pytest
 from orchestrix_contract_tests.contracts._base import requires
 from orchestrix_contract_tests.contracts._store import StoreContract
 from orchestrix_contract_tests.domain import deposits
-from orchestrix_contract_tests.driver import Driver, Stores
+from orchestrix_contract_tests.driver import Driver, Stores, bounded
 from orchestrix_core import (
     AsyncDocumentStore,
     AsyncEventLog,
@@ -72,6 +73,15 @@ EVERY_USE: Final = [pytest.param(use, id=name) for name, use in USES.items()] + 
 ]
 
 
+NOT_OF_THE_STORE: Final = ("contract-", "asyncio_")
+"""How threads are called that the suite starts, and those that the event loop keeps."""
+
+
+async def _ended(threads: list[threading.Thread]) -> None:
+    while any(t.is_alive() for t in threads):  # noqa: ASYNC110  # threads tell no loop
+        await asyncio.sleep(0.01)
+
+
 class LifecycleContract(StoreContract):
     """Open, closed, and nothing that hangs in between."""
 
@@ -113,6 +123,20 @@ class LifecycleContract(StoreContract):
         await store.save("acc", deposits(1))
         for _ in range(3):
             await store.close()
+
+    async def test_close_ends_the_threads(self, stores: Stores, subject: ContractSubject) -> None:
+        """Promise 8: nothing of a closed store runs on, and holds up the end of the program."""
+        before = {*threading.enumerate()}
+        store = await stores.open()
+        await store.save("acc", deposits(1))
+        if subject.capabilities >= {ASYNC, GLOBAL_LOG}:
+            follower = store.subscribe()
+            await follower.next()
+            await follower.close()
+        await store.close()
+        new = [thread for thread in threading.enumerate() if thread not in before]
+        own = [thread for thread in new if not thread.name.startswith(NOT_OF_THE_STORE)]
+        await bounded(_ended(own), f"the end of {own}")
 
     async def test_close_before_initialize_does_nothing(self, stores: Stores) -> None:
         """Promise 8: cleaning up after a failed start is no error."""
