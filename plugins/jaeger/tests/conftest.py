@@ -8,8 +8,11 @@ import pytest
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from orchestrix.infrastructure.observability.jaeger import JaegerTracer, TracingConfig, use_tracer
+from postgres_fixtures import database, postgres
 
 from ._agent import Agent, agent
+
+__all__ = ["database", "postgres"]  # fixtures that all suites share
 
 
 @pytest.fixture(name="agent")

@@ -28,7 +28,6 @@ from orchestrix_core.instrumentation import Exposition
 from orchestrix_core.sagas import CommandsSent, Reacted
 
 from ._agent import Received
-from ._postgres import create_database, server
 
 pytest.importorskip("orchestrix.infrastructure.memory", reason="there is no bus")
 pytest.importorskip(
@@ -119,12 +118,6 @@ async def tell_the_customer(event, app): ...
 PARTS = (place, ship, Orders, Shipping, tell_the_customer)
 
 
-@pytest.fixture(scope="module")
-def server_dsn():
-    with server() as dsn:
-        yield dsn
-
-
 @pytest.fixture(params=DATABASES)
 def store(request, tmp_path, monkeypatch, agent):
     """Return the name of a store; the working directory has the configuration for it."""
@@ -132,8 +125,7 @@ def store(request, tmp_path, monkeypatch, agent):
     pytest.importorskip(name, reason=f"orchestrix-{request.param} is not installed")
     monkeypatch.chdir(tmp_path)
     if request.param == "postgres":
-        dsn = create_database(request.getfixturevalue("server_dsn"))
-        monkeypatch.setenv("TEST_DSN", dsn)
+        monkeypatch.setenv("TEST_DSN", request.getfixturevalue("database"))
     text = CONFIGURATION.format(store=request.param, port=agent.port)
     (tmp_path / "orchestrix.toml").write_text(text)
     return request.param

@@ -1,34 +1,20 @@
-"""
-Processes for the tests to use and to kill, forked from one that has imported everything already.
-
-Run as a script, it reads a JSON object a line: the function to run in a fork of its own, the named
-pipe to report through, and the arguments. It has no store open and no thread when it forks.
-"""
+"""What the processes run that the tests use and kill; see `child_processes`."""
 
 from __future__ import annotations
 
 import asyncio
-import gc
-import json
-import os
 import random
-import select
 import signal
-import sys
-import threading
-import traceback
 from collections import Counter
 from collections.abc import Callable
 from itertools import count
 from pathlib import Path
 from time import monotonic
-from typing import Any
 
+from child_processes import Report, serve
 from orchestrix.infrastructure.postgres import PostgreSQLEventStore
 from orchestrix_contract_tests.history import Recorder, Row
 from orchestrix_core import ConcurrencyError, Event, RecordedEvent, StorageError, StreamWrite
-
-Report = Callable[..., None]
 
 
 class Noted(Event, type="test.postgres.noted"):
@@ -222,39 +208,5 @@ def stay_in_transaction(report: Report, dsn: str) -> None:
     asyncio.run(main())
 
 
-def _end_with(pipe: int) -> None:
-    """End this process when nobody reads the pipe any more, whatever it is waiting for."""
-    poll = select.poll()
-    poll.register(pipe, 0)
-    poll.poll()
-    os._exit(1)
-
-
-def _child(command: dict[str, Any]) -> None:
-    pipe = os.open(command["pipe"], os.O_WRONLY)
-
-    def report(*words: Any) -> None:
-        line = json.dumps(words).encode() + b"\n"
-        while line:
-            line = line[os.write(pipe, line) :]
-
-    threading.Thread(target=_end_with, args=(pipe,), daemon=True).start()
-    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-    report("pid", os.getpid())
-    try:
-        globals()[command["run"]](report, *command["arguments"])
-    except BaseException:
-        report("failed", traceback.format_exc())
-
-
-def main() -> None:
-    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for the dead
-    gc.freeze()
-    for line in sys.stdin:
-        if os.fork() == 0:
-            _child(json.loads(line))
-            os._exit(0)
-
-
 if __name__ == "__main__":
-    main()
+    serve(globals())

@@ -10,5 +10,5 @@ from orchestrix_contract_tests import ApplicationContract
 
 class TestApplication(ApplicationContract):
     @pytest.fixture
-    def subject(self, server_dsn):
-        return contract_subject(server_dsn)
+    def subject(self, postgres):
+        return contract_subject(postgres)

@@ -10,9 +10,9 @@ import sys
 import asyncpg
 
 from orchestrix.infrastructure.postgres import PostgreSQLEventStore
+from postgres_databases import run
 
 from ._children import noted
-from ._databases import run
 
 PROGRAM = [sys.executable, "-c", "from orchestrix_core.cli import main; main()"]
 CONFIGURATION = """

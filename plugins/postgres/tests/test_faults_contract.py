@@ -18,4 +18,4 @@ class TestPostgreSQLEventStore(FaultsContract):
         server = request.getfixturevalue("own_server") if restarts else None
         if server is not None:
             monkeypatch.setenv(RESTART, shlex.join(server.restarting()))
-        return contract_subject(server.dsn() if server else request.getfixturevalue("server_dsn"))
+        return contract_subject(server.dsn() if server else request.getfixturevalue("postgres"))

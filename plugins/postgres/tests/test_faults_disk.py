@@ -10,10 +10,10 @@ import pytest
 
 from orchestrix.infrastructure.postgres import PostgreSQLEventStore
 from orchestrix_core import StorageError, StreamWrite
+from postgres_databases import execute, in_database
 
 from ._children import Noted
 from ._conditions import PATIENCE
-from ._databases import execute, in_database
 
 BALLAST = 4 * 2**20
 # Reads are to be possible on a full disk: their sorts must not need it.

@@ -5,8 +5,7 @@ from __future__ import annotations
 import pytest
 
 from orchestrix.infrastructure.postgres import PostgreSQLEventStore
-
-from ._databases import execute, run
+from postgres_databases import execute, run
 
 EVENTS, MEBIBYTES = 1_000_000, 200
 

@@ -11,9 +11,9 @@ import pytest
 
 from orchestrix.infrastructure.postgres import PostgreSQLEventStore
 from orchestrix_core import ConcurrencyError, Snapshot, StorageError, StreamWrite
+from postgres_server import as_owner
 
 from ._conditions import PATIENCE, observe, until
-from ._server import as_owner
 
 SESSIONS, CALLERS, ROUNDS = 2, 4, 25
 

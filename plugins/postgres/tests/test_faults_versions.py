@@ -7,9 +7,9 @@ import pytest
 
 from orchestrix.infrastructure.postgres.plugin import contract_subject
 from orchestrix_contract_tests import CompleteStoreContract
+from postgres_server import Server, others
 
 from ._batches import compare
-from ._server import Server, others
 
 OTHERS = others()
 

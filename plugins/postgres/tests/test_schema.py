@@ -19,8 +19,7 @@ from orchestrix.infrastructure.postgres._sql import (
     parse_queries,
 )
 from orchestrix_core import Snapshot, StorageError, StreamWrite
-
-from ._databases import in_database
+from postgres_databases import in_database
 
 CATALOGUE = """
 SELECT 'column', c.table_name || '.' || c.column_name, concat_ws(' ', c.ordinal_position,

@@ -11,8 +11,8 @@ from orchestrix_contract_tests.contracts.worker_processes import assert_fenced
 
 class TestWorkers(WorkerContract):
     @pytest.fixture
-    def subject(self, server_dsn):
-        return contract_subject(server_dsn)
+    def subject(self, postgres):
+        return contract_subject(postgres)
 
     async def test_process_stopped_inside_a_transaction_cannot_commit(self, store, stores):
         """Other transactions go on beside it, and what it wants to commit later is refused."""

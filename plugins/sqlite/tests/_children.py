@@ -1,29 +1,19 @@
-"""
-Processes for the tests to use and to kill, forked from one that has imported everything already.
-
-Run as a script, it reads a JSON object a line: the function to run in a fork of its own, the named
-pipe to report through, and the arguments. It has no store open and no thread when it forks.
-"""
+"""What the processes run that the tests use and kill; see `child_processes`."""
 
 from __future__ import annotations
 
 import asyncio
-import gc
-import json
 import os
 import resource
 import signal
 import sqlite3
-import sys
-import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from itertools import count
 from typing import Any
 
+from child_processes import Report, serve
 from orchestrix.infrastructure.sqlite import SQLiteEventStore, SQLiteSyncEventStore
 from orchestrix_core import ConcurrencyError, Event, StorageError, StreamWrite
-
-Report = Callable[..., None]
 
 
 class Noted(Event, type="test.noted"):
@@ -173,30 +163,5 @@ def stay_in_transaction(report: Report, path: str) -> None:
     asyncio.run(main())
 
 
-def _child(command: dict[str, Any]) -> None:
-    pipe = os.open(command["pipe"], os.O_WRONLY)
-
-    def report(*words: Any) -> None:
-        line = json.dumps(words).encode() + b"\n"
-        while line:
-            line = line[os.write(pipe, line) :]
-
-    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-    report("pid", os.getpid())
-    try:
-        globals()[command["run"]](report, *command["arguments"])
-    except BaseException:
-        report("failed", traceback.format_exc())
-
-
-def main() -> None:
-    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for the dead
-    gc.freeze()
-    for line in sys.stdin:
-        if os.fork() == 0:
-            _child(json.loads(line))
-            os._exit(0)
-
-
 if __name__ == "__main__":
-    main()
+    serve(globals())

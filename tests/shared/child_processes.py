@@ -1,20 +1,33 @@
-"""Processes to race and to kill: `_children` run in forks of one process that has all imports."""
+"""
+Processes to race and to kill, forked from one that has all imports, a nursery.
+
+A suite has a script with the functions that its children run, which ends with `serve(globals())`.
+Its tests start the nursery with `Nursery`, and the children with `Nursery.start`.
+"""
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import select
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+import threading
+import traceback
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
-from time import monotonic
-from typing import Any
+from time import monotonic, sleep
+from typing import Any, TypeAlias
 
 import pytest
 
+__all__ = ["PATIENCE", "Child", "Nursery", "Report", "serve"]
+
+Report: TypeAlias = Callable[..., None]
+"""What a child calls with the words that its test shall read."""
 PATIENCE = 180.0  # no measure of speed: an end to waiting for what never comes
 
 
@@ -65,31 +78,46 @@ class Child:
         return len(list(self.lines_until(monotonic())))
 
     def rest(self) -> list[list[Any]]:
-        """Return what else it says until it ends."""
+        """Return what else it says until it ends, with its locks."""
         said = list(self.lines_until(monotonic() + PATIENCE))
-        assert self._poll.poll(0), "the process did not end"
+        self._wait_for_the_end()
         return said
 
+    def _wait_for_the_end(self) -> None:
+        """The pipe of a process that is killed may be closed before the files that it locks."""
+        deadline = monotonic() + PATIENCE
+        with suppress(ProcessLookupError):  # its nursery lets the kernel bury it
+            while monotonic() < deadline:
+                os.kill(self.pid, 0)
+                sleep(0.001)
+            pytest.fail("the process does not end")
+
     def kill(self, number: int = signal.SIGKILL) -> None:
-        os.kill(self.pid, number)
+        with suppress(ProcessLookupError):  # it came to its end first, and is gone
+            os.kill(self.pid, number)
 
     def close(self) -> None:
         os.close(self._pipe)
 
 
 class Nursery:
-    """Starts children; `close` ends them all."""
+    """Starts children, which run functions of a script; `close` ends them all."""
 
-    def __init__(self, pipes: Path) -> None:
-        script = Path(__file__).with_name("_children.py")
+    def __init__(self, script: Path, pipes: Path) -> None:
         self._pipes = pipes
+        here = str(Path(__file__).parent)
+        path = os.pathsep.join(filter(None, (here, os.environ.get("PYTHONPATH"))))
         self._process = subprocess.Popen(
-            [sys.executable, script], stdin=subprocess.PIPE, text=True, start_new_session=True
+            [sys.executable, script],
+            stdin=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+            env={**os.environ, "PYTHONPATH": path},
         )
         self._children: list[Child] = []
 
     def start(self, run: str, *arguments: Any) -> Child:
-        """Run one of the functions of `_children` in a process of its own."""
+        """Run one of the functions of the script in a process of its own."""
         pipe = self._pipes / str(len(self._children))
         os.mkfifo(pipe)
         reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
@@ -108,3 +136,43 @@ class Nursery:
             pass
         for child in self._children:
             child.close()
+
+
+def serve(functions: Mapping[str, Any]) -> None:
+    """
+    Be a nursery: fork a child for each line of the standard input.
+
+    A line is a JSON object: the function to run, the named pipe to report through, the arguments.
+    There is no store open and no thread when it forks.
+    """
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for the dead
+    gc.freeze()
+    for line in sys.stdin:
+        if os.fork() == 0:
+            _run(functions, json.loads(line))
+            os._exit(0)
+
+
+def _run(functions: Mapping[str, Any], command: dict[str, Any]) -> None:
+    pipe = os.open(command["pipe"], os.O_WRONLY)
+
+    def report(*words: Any) -> None:
+        line = json.dumps(words).encode() + b"\n"
+        while line:
+            line = line[os.write(pipe, line) :]
+
+    threading.Thread(target=_end_with, args=(pipe,), daemon=True).start()
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    report("pid", os.getpid())
+    try:
+        functions[command["run"]](report, *command["arguments"])
+    except BaseException:
+        report("failed", traceback.format_exc())
+
+
+def _end_with(pipe: int) -> None:
+    """End this process when nobody reads the pipe any more, whatever it is waiting for."""
+    poll = select.poll()
+    poll.register(pipe, 0)
+    poll.poll()
+    os._exit(1)

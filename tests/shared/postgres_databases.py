@@ -1,4 +1,4 @@
-"""A database for each test, copied from a template that has the schema already."""
+"""Databases of a test's own on a server, empty ones or copies of a template."""
 
 from __future__ import annotations
 
@@ -41,18 +41,21 @@ def in_database(dsn: str, database: str) -> str:
 
 class Databases:
     """
-    Copies of one database on the server of `dsn`.
+    Databases on the server of `dsn`: empty ones, and copies of one that was prepared.
 
     The names hold a random part, so that several test sessions can share one server.
     """
 
-    def __init__(self, dsn: str, prepare: Callable[[str], None]) -> None:
+    def __init__(self, dsn: str) -> None:
         self._dsn = dsn
         self._prefix: Final = f"orchestrix_test_{uuid4().hex[:12]}"
         self._numbers = count(1)
         self._template = self._prefix
-        execute(dsn, f'CREATE DATABASE "{self._template}"')
-        prepare(in_database(dsn, self._template))
+
+    def prepare(self, work: Callable[[str], None]) -> None:
+        """Make the template, and let `work` fill it."""
+        execute(self._dsn, f'CREATE DATABASE "{self._template}"')
+        work(in_database(self._dsn, self._template))
 
     def create(self) -> str:
         """Copy the template; return the URL of the copy."""

@@ -234,10 +234,11 @@ class Server:
 
     def restarting(self) -> list[str]:
         """Return a command that crashes it and starts it again, and ends when it answers."""
-        code = "import sys, pathlib; sys.path[0] = sys.argv[1]; from _server import Server; {}"
+        code = "sys.path[0] = sys.argv[1]; from postgres_server import Server"
         what = "Server(*map(pathlib.Path, sys.argv[2:])).restart()"
         here = str(Path(__file__).parent)
-        return [sys.executable, "-c", code.format(what), here, str(self.home), str(self._programs)]
+        program = f"import sys, pathlib; {code}; {what}"
+        return [sys.executable, "-c", program, here, str(self.home), str(self._programs)]
 
     def leave(self, *, wait: bool = True) -> None:
         """Use it no more; who started it can wait until guard and server are gone."""
