@@ -128,8 +128,9 @@ class LifecycleContract(StoreContract):
         """Promise 8: nothing of a closed store runs on, and holds up the end of the program."""
         before = {*threading.enumerate()}
         store = await stores.open()
+        await store.initialize()
         await store.save("acc", deposits(1))
-        if subject.capabilities >= {ASYNC, GLOBAL_LOG}:
+        for _ in range(2 if subject.capabilities >= {ASYNC, GLOBAL_LOG} else 0):
             follower = store.subscribe()
             await follower.next()
             await follower.close()
