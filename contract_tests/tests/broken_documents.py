@@ -223,6 +223,13 @@ def like(pattern: str, key: str) -> bool:
     return re.match(expression, key, re.DOTALL) is not None
 
 
+class FindsLessInATransaction(Changes):
+    """There, another number of documents comes where nobody says how many."""
+
+    async def find(self, collection, **how):
+        return await self.tx.find(collection, **{"limit": 500, **how})
+
+
 async def prefix_is_a_pattern(find, collection, *, prefix="", limit=1000, **how):
     found = await find(collection, limit=10**6, **how)
     if not isinstance(prefix, str) or type(limit) is not int:

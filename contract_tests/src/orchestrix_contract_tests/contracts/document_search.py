@@ -83,6 +83,8 @@ class DocumentSearchContract(StoreContract, needs=("documents",)):
         names = [f"{n:04}" for n in range(1001)]
         await _fill(store, names)
         assert keys(await store.find_documents("c")) == names[:1000]
+        async with store.transaction() as tx:
+            assert keys(await tx.find("c")) == names[:1000]
         assert keys(await store.find_documents("c", limit=1)) == names[:1]
         assert keys(await store.find_documents("c", limit=5000)) == names
 
