@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import multiprocessing
 import pickle
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -15,6 +14,7 @@ import attrs
 import pytest
 
 from orchestrix_contract_tests import driver
+from orchestrix_contract_tests._processes import process_context
 from orchestrix_contract_tests.driver import Stores
 from orchestrix_core import ContractSubject
 
@@ -30,7 +30,7 @@ def children(
     """Start processes that do `work` on the same data; none outlives the block."""
     subject = attrs.evolve(stores.subject, faults=None)  # no child makes any
     _check_importable(subject)
-    context = multiprocessing.get_context("spawn")
+    context = process_context()
     started: list[tuple[BaseProcess, Connection]] = []
     try:
         for _ in range(count):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import multiprocessing
 import pickle
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -14,6 +13,7 @@ from typing import Any, Final, Protocol, Self
 
 import attrs
 
+from orchestrix_contract_tests._processes import process_context
 from orchestrix_contract_tests.driver import Driver
 from orchestrix_contract_tests.history._worker import do_round, work
 from orchestrix_contract_tests.history.plan import HistoryRunError, Round, described
@@ -137,7 +137,7 @@ class _Child:
     @classmethod
     def start(cls, subject: ContractSubject, directory: Path, number: int) -> Self:
         """Start it."""
-        context = multiprocessing.get_context("spawn")
+        context = process_context()
         ours, theirs = context.Pipe()
         process = context.Process(target=work, args=(subject, directory, theirs), daemon=True)
         process.start()
