@@ -27,6 +27,7 @@ _FOR_TYPES: Final = m.Call(func=m.Name("TypeVar") | m.Name("ParamSpec"))
 _MESSAGE: Final = m.Assign(targets=[m.AssignTarget(m.Name("msg"))])
 _ALL: Final = m.Assign(targets=[m.AssignTarget(m.Name("__all__"))])
 _LENGTHS_AGREE: Final = m.Arg(keyword=m.Name("strict"))  # of zip: they do
+_VARIABLE: Final = m.Attribute() | m.Name(m.MatchIfTrue(lambda name: name not in ("True", "False")))
 _DOCSTRING: Final = m.SimpleStatementLine([m.Expr(m.SimpleString() | m.ConcatenatedString())])
 
 
@@ -73,7 +74,7 @@ def _is_of_use(node: cst.Call, change: cst.CSTNode) -> bool:
     gone = [old for old in node.args if not any(old is new for new in change.args)]
     if len(change.args) < len(node.args):
         return gone[0].keyword is not None and not m.matches(gone[0], _LENGTHS_AGREE)
-    return all(isinstance(argument.value, cst.Name | cst.Attribute) for argument in gone)
+    return all(m.matches(argument.value, _VARIABLE) for argument in gone)
 
 
 def _drop(node: cst.SimpleStatementLine) -> Iterator[cst.CSTNode]:
