@@ -20,6 +20,8 @@ class Planner:
     """
     Puts the tests in order: first those that killed mutants of the same function, then the quick.
 
+    Tests of the backend's own come last: they kill what no test of the contract does.
+
     Args:
         seconds: how much time is worth spending on a mutant; 0 for any.
         listed_seconds: the same for one of which it is known that it lives.
@@ -45,9 +47,10 @@ class Planner:
         """Return the tests for a mutant."""
         kills = self._kills[mutant.where]
 
-        def order(test: str) -> tuple[int, bool, float]:
+        def order(test: str) -> tuple[bool, int, bool, float]:
             seen = self._seen.tests[test]
-            return -kills[test], seen.generated or seen.processes, seen.seconds
+            slow = seen.generated or seen.processes
+            return not seen.contract, -kills[test], slow, seen.seconds
 
         tests = sorted(self._seen.touching(mutant, self._settings), key=order)
         listed = mutant.key in self._settings.survivors

@@ -42,6 +42,8 @@ def wrong(settings: Settings, outcomes: Mapping[str, Outcome]) -> Iterator[str]:
 def figures(settings: Settings, outcomes: Mapping[str, Outcome]) -> str:
     """Count what became of the mutants, and the reasons of those that live."""
     counts = Counter(outcome.what for outcome in outcomes.values())
+    own = {file for module in settings.own for file in settings.own_files(module)}
+    by_own = sum(outcome.by.partition("::")[0] in own for outcome in outcomes.values())
     reasons = Counter(
         settings.survivors[key].reason if key in settings.survivors else "not listed"
         for key, outcome in outcomes.items()
@@ -49,6 +51,9 @@ def figures(settings: Settings, outcomes: Mapping[str, Outcome]) -> str:
     )
     lines = [f"{settings.backend}: {counts.total()} mutants"]
     lines += [f"  {number:5} {what}" for what, number in counts.most_common()]
+    lines.append(
+        f"  {by_own:5} of these by no test of the contract, but by one of the backend's own"
+    )
     for reason, number in reasons.most_common():
         lines.append(f"  {number:9} {reason}: {REASONS.get(reason, 'say why, or kill it')}")
     return "\n".join(lines)
