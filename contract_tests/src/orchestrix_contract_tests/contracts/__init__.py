@@ -1,36 +1,38 @@
 """
 The contracts, one module for each group of promises.
 
-A contract is imported when somebody asks for it: pytest and Hypothesis come with it, which the
-processes that the contracts start have no use for.
+They are imported when somebody asks for one: pytest and Hypothesis come with them, for which the
+processes that they start have no use.
 """
 
 from __future__ import annotations
 
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from orchestrix_contract_tests.contracts.application import ApplicationContract
-    from orchestrix_contract_tests.contracts.async_bus import AsyncMessageBusContract
-    from orchestrix_contract_tests.contracts.bus import MessageBusContract
-    from orchestrix_contract_tests.contracts.complete_store import CompleteStoreContract
-    from orchestrix_contract_tests.contracts.documents import DocumentsContract
-    from orchestrix_contract_tests.contracts.event_log import EventLogContract
-    from orchestrix_contract_tests.contracts.event_store import EventStoreContract
-    from orchestrix_contract_tests.contracts.faults import FaultsContract
-    from orchestrix_contract_tests.contracts.history import HistoryContract
-    from orchestrix_contract_tests.contracts.instrumentation import InstrumentationContract
-    from orchestrix_contract_tests.contracts.lifecycle import LifecycleContract
-    from orchestrix_contract_tests.contracts.metrics import MetricsContract
-    from orchestrix_contract_tests.contracts.persistence import PersistenceContract
-    from orchestrix_contract_tests.contracts.projections import ProjectionContract
-    from orchestrix_contract_tests.contracts.sagas import SagaContract
-    from orchestrix_contract_tests.contracts.serializer import SerializerContract
-    from orchestrix_contract_tests.contracts.snapshots import SnapshotContract
-    from orchestrix_contract_tests.contracts.state_machine import EventStoreStateMachine
-    from orchestrix_contract_tests.contracts.tracing import TracingContract
-    from orchestrix_contract_tests.contracts.workers import WorkerContract
+    from orchestrix_contract_tests.contracts._every import (
+        ApplicationContract,
+        AsyncMessageBusContract,
+        CompleteStoreContract,
+        DocumentsContract,
+        EventLogContract,
+        EventStoreContract,
+        EventStoreStateMachine,
+        FaultsContract,
+        HistoryContract,
+        InstrumentationContract,
+        LifecycleContract,
+        MessageBusContract,
+        MetricsContract,
+        PersistenceContract,
+        ProjectionContract,
+        SagaContract,
+        SerializerContract,
+        SnapshotContract,
+        TracingContract,
+        WorkerContract,
+    )
 
 __all__ = [
     "ApplicationContract",
@@ -55,33 +57,9 @@ __all__ = [
     "WorkerContract",
 ]
 
-_PLACES: Final = {
-    "ApplicationContract": "application",
-    "AsyncMessageBusContract": "async_bus",
-    "CompleteStoreContract": "complete_store",
-    "DocumentsContract": "documents",
-    "EventLogContract": "event_log",
-    "EventStoreContract": "event_store",
-    "EventStoreStateMachine": "state_machine",
-    "FaultsContract": "faults",
-    "HistoryContract": "history",
-    "InstrumentationContract": "instrumentation",
-    "LifecycleContract": "lifecycle",
-    "MessageBusContract": "bus",
-    "MetricsContract": "metrics",
-    "PersistenceContract": "persistence",
-    "ProjectionContract": "projections",
-    "SagaContract": "sagas",
-    "SerializerContract": "serializer",
-    "SnapshotContract": "snapshots",
-    "TracingContract": "tracing",
-    "WorkerContract": "workers",
-}
-"""The module of each contract."""
-
 
 def __getattr__(name: str) -> Any:
-    if name in _PLACES:
-        return getattr(import_module(f"{__name__}.{_PLACES[name]}"), name)
+    if name in __all__:
+        return getattr(import_module("orchestrix_contract_tests.contracts._every"), name)
     msg = f"module {__name__!r} has no attribute {name!r}"
     raise AttributeError(msg)
