@@ -7,6 +7,7 @@ import pytest
 
 from orchestrix.infrastructure.postgres.plugin import contract_subject
 from orchestrix_contract_tests import CompleteStoreContract
+from postgres_fixtures import CARELESS
 from postgres_server import Server, others
 
 from ._batches import compare
@@ -18,7 +19,7 @@ if OTHERS:
     @pytest.fixture(scope="module", params=OTHERS)
     def other(request):
         """Return a version, and the URL of a server of it."""
-        server = Server.create(OTHERS[request.param])
+        server = Server.create(OTHERS[request.param], **CARELESS)
         yield request.param, server.dsn()
         server.leave()
 
