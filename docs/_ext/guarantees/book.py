@@ -18,7 +18,7 @@ from orchestrix_contract_tests.certify._guarantees import in_order
 from orchestrix_core import Backend, ContractSubject
 from orchestrix_core.plugins import PluginRegistry
 
-__all__ = ["MAKE", "Book", "Complaint", "Entry", "is_elsewhere", "open_book"]
+__all__ = ["MAKE", "Book", "Complaint", "Entry", "entries_of", "is_elsewhere", "open_book"]
 
 CORE = "orchestrix-core"
 MAKE = "make it anew: tox run -e certificates"
@@ -53,15 +53,37 @@ class Entry:
             return "not offered" if "not offered" in outcomes else "not declared"
         return "not proven"
 
+    def differing(self) -> list[str]:
+        """Return the tests that came, went or changed since the certificate was made."""
+        then, now = self.certificate.tests, {t: about.count for t, about in self.tests.items()}
+        return sorted(test for test in {*then, *now} if then.get(test) != now.get(test))
+
     def stale(self) -> str | None:
         """Return how the suite differs from the one that the certificate was made with."""
-        then, now = self.certificate.tests, {t: about.count for t, about in self.tests.items()}
-        differing = sorted(test for test in {*then, *now} if then.get(test) != now.get(test))
+        differing = self.differing()
         if not differing:
             return None
         first, count = differing[0], len(differing)
+        then, now = self.certificate.tests, self.tests
         what = "is not in it" if first not in then else "has changed" if first in now else "is gone"
         return f"is stale, {count} of its tests differ from those of the suite: {first} {what}"
+
+    def complaints(self) -> Iterator[str]:
+        """Yield why the certificate proves nothing, or nothing any more."""
+        certificate = self.certificate
+        if certificate.error:
+            yield f"the run did not come to its end: {certificate.error}; {MAKE}"
+        for test in certificate.failed:
+            yield f"{test} has failed; see it: {certificate.command} --test '{test}'"
+        if stale := self.stale():
+            yield f"{stale}; {MAKE}"
+        if (made := certificate.versions.get(CORE)) != (now := metadata.version(CORE)):
+            yield f"is stale, it is about {CORE} {made}, and this is {now}; {MAKE}"
+        declared = _declared().get((certificate.kind, certificate.name))
+        if declared is None:
+            yield "no plugin that is installed offers this backend"
+        elif sorted(declared) != certificate.capabilities:
+            yield f"is stale, the backend now declares {', '.join(sorted(declared))}; {MAKE}"
 
 
 @attrs.define(slots=False)
@@ -153,30 +175,18 @@ def open_book(root: Path, directory: Path, backends: Mapping[str, Sequence[str]]
                 certificates.append(read(file))
             except (OSError, ValueError) as exc:
                 complaints.append(Complaint(str(file), f"{exc}; {MAKE}"))
-    subjects = [Subject(c.kind, "async" in c.capabilities, c.faults) for c in certificates]
-    tests = present_tests(subjects)
-    entries = [Entry(c, tests[s]) for c, s in zip(certificates, subjects, strict=True)]
+    entries = entries_of(certificates)
     for entry in entries:
         file = directory / file_name(entry.certificate.kind, entry.certificate.name)
-        complaints += [Complaint(str(file), what) for what in _complaints(entry)]
+        complaints += [Complaint(str(file), what) for what in entry.complaints()]
     return Book(root, entries, complaints)
 
 
-def _complaints(entry: Entry) -> Iterator[str]:
-    certificate = entry.certificate
-    if certificate.error:
-        yield f"the run did not come to its end: {certificate.error}; {MAKE}"
-    for test in certificate.failed:
-        yield f"{test} has failed; see it: {certificate.command} --test '{test}'"
-    if stale := entry.stale():
-        yield f"{stale}; {MAKE}"
-    if (made := certificate.versions.get(CORE)) != (now := metadata.version(CORE)):
-        yield f"is stale, it is about {CORE} {made}, and this is {now}; {MAKE}"
-    declared = _declared().get((certificate.kind, certificate.name))
-    if declared is None:
-        yield "no plugin that is installed offers this backend"
-    elif sorted(declared) != certificate.capabilities:
-        yield f"is stale, the backend now declares {', '.join(sorted(declared))}; {MAKE}"
+def entries_of(certificates: Sequence[Certificate]) -> list[Entry]:
+    """Return the certificates, each with the tests of the suite."""
+    subjects = [Subject(c.kind, "async" in c.capabilities, c.faults) for c in certificates]
+    tests = present_tests(subjects)
+    return [Entry(c, tests[s]) for c, s in zip(certificates, subjects, strict=True)]
 
 
 def _declared() -> dict[tuple[str, str], frozenset[str]]:

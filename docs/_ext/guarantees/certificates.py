@@ -16,7 +16,15 @@ from typing import Any, Literal
 import attrs
 import cattrs
 
-__all__ = ["Certificate", "Outcome", "dump", "file_name", "function_of", "read", "reduced"]
+__all__ = [
+    "Certificate",
+    "Outcome",
+    "dump",
+    "file_name",
+    "merged",
+    "read",
+    "reduced",
+]
 
 Outcome = Literal["passed", "failed", "not declared", "not offered", "skipped", "unknown"]
 
@@ -83,9 +91,27 @@ class Certificate:
         return sorted(name for name, counts in self.not_declared.items() if wanted & counts.keys())
 
 
-def function_of(test: str) -> str:
-    """Return the id of a test without its parameters."""
-    return test.partition("[")[0]
+def merged(old: Certificate, new: Certificate, changed: Iterable[str]) -> Certificate:
+    """Return the old one with the tests that have changed as the new one has them."""
+    gone = set(changed)
+
+    def of(mine: Mapping[str, int], others: Mapping[str, int]) -> dict[str, int]:
+        return {test: count for test, count in mine.items() if test not in gone} | {**others}
+
+    def by_reason(name: str) -> dict[str, dict[str, int]]:
+        mine, others = getattr(old, name), getattr(new, name)
+        found = {why: of(mine.get(why, {}), others.get(why, {})) for why in {*mine, *others}}
+        return {why: counts for why, counts in found.items() if counts}
+
+    return attrs.evolve(
+        old,
+        passed=of(old.passed, new.passed),
+        failed=of(old.failed, new.failed),
+        not_declared=by_reason("not_declared"),
+        not_offered=by_reason("not_offered"),
+        skipped=by_reason("skipped"),
+        error=new.error,
+    )
 
 
 def reduced(document: Mapping[str, Any]) -> Certificate:
@@ -101,7 +127,7 @@ def reduced(document: Mapping[str, Any]) -> Certificate:
         else:
             why, reason = _why(row)
             where = skipped[why][reason]
-        where[function_of(test)] += 1
+        where[test.partition("[")[0]] += 1
     facts: dict[str, Any] = {
         key: document[key] for key in ("kind", "name", "seed", "command", "error")
     }
