@@ -117,7 +117,7 @@ class Page:
         done = subprocess.run(
             ["bash", "-euo", "pipefail", "-c", example.parsed],
             env={**os.environ, "PATH": search_path(), "COLUMNS": "80", "NO_COLOR": "1"},
-            text=True, capture_output=True, timeout=120, check=False,
+            text=True, capture_output=True, timeout=600, check=False,
         )  # fmt: skip
         assert done.returncode == 0, f"status {done.returncode}\n{done.stdout}{done.stderr}"
         self.printed = done.stdout

@@ -54,7 +54,7 @@ def run(page: Path, directory: Path) -> subprocess.CompletedProcess[str]:
     """Run the page as a program of its own, so that no page sees another's classes."""
     command = [sys.executable, "-W", "error", str(RUN_PAGE), str(page)]
     return subprocess.run(
-        command, cwd=directory, text=True, capture_output=True, timeout=180, check=False
+        command, cwd=directory, text=True, capture_output=True, timeout=900, check=False
     )
 
 

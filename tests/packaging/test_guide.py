@@ -52,7 +52,7 @@ class Reader:
     def runs(self, block: str) -> str:
         done = subprocess.run(
             ["bash", "-euo", "pipefail", "-c", block],
-            cwd=self.place, env=self.variables(), text=True, capture_output=True, timeout=300,
+            cwd=self.place, env=self.variables(), text=True, capture_output=True, timeout=900,
         )  # fmt: skip
         assert done.returncode == 0, f"{block}\n{done.stdout}{done.stderr}"
         return done.stdout

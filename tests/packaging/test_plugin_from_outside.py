@@ -68,7 +68,7 @@ class Place:
     def run(self, program: str, *arguments: str, status: int = 0) -> str:
         done = subprocess.run(
             [str(self.bin / program), *arguments],
-            cwd=self.folder, env=self.variables(), text=True, capture_output=True, timeout=300,
+            cwd=self.folder, env=self.variables(), text=True, capture_output=True, timeout=900,
         )  # fmt: skip
         assert done.returncode == status, done.stdout + done.stderr
         return done.stdout if status in (0, 1) else done.stderr
