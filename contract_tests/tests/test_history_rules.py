@@ -170,6 +170,11 @@ PLANTED = {
     "conflict at the right version": (
         "broken version", [append("8", 2, at=30, outcome="refused", stream="b")], LOG,
     ),
+    "conflict before another append began": (
+        "broken version",
+        [append("z", 2, at=30, outcome="refused", stream="b"), append("w", 2, at=40, stream="b")],
+        [*LOG, Row(13, "b", 3, "w")],
+    ),
     "conflict in a new stream": (
         "broken version", [append("8", 0, at=30, outcome="refused", stream="c")], LOG,
     ),
@@ -298,6 +303,15 @@ HARMLESS = {
     "what a subscription yields one by one": (
         [read("1", at=20, limit=1), read("2", at=21, after=1, limit=1)], LOG,
     ),
+    "a conflict that ended when another append began": (
+        [append("8", 6, at=30, outcome="refused"), append("9", 6, at=31, worker="u")],
+        [*LOG, Row(13, "a", 7, "9")],
+    ),
+    "a conflict that began when the version was acknowledged": (
+        [append("9", 6, at=30), append("8", 7, at=31, outcome="refused")],
+        [*LOG, Row(13, "a", 7, "9")],
+    ),
+    "seen when it was appended": ([load("1 2 3", at=2, to=4)], LOG),
     "unknown moments prove nothing": (
         [
             attrs.evolve(append("8", 6, at=0), began=float("-inf"), ended=float("inf")),
@@ -332,6 +346,107 @@ def test_finding_tells_which_events_and_operations_with_what_stands_around():
     assert document["operations"] == [
         "u at 30.000000 to 31.000000: appended [8] to a at version 4: acknowledged"
     ]
+
+
+def exactly(rule, what, events, around):
+    return rule, what, tuple(events.split()), around
+
+
+# Faults of which nothing else tells: the whole finding.
+ALONE = {
+    "astray": (
+        [append("8", None, at=30, stream="b")], [*LOG, Row(13, "a", 7, "8")],
+        exactly(
+            "event from nowhere", "what belongs to stream b is stored in stream a", "8",
+            (Row(13, "a", 7, "8"),),
+        ),
+    ),
+    "the log against a stream": (
+        [append("8", 6, at=30, to=40), append("9", 7, at=31, to=40, worker="u")],
+        [*LOG, Row(13, "a", 8, "9"), Row(14, "a", 7, "8")],
+        exactly(
+            "reordered event", "version 7 of stream a comes after version 8", "8",
+            (LOG[7], Row(13, "a", 8, "9"), Row(14, "a", 7, "8")),
+        ),
+    ),
+    "one version left out": (
+        [append("8", 7, at=30, outcome="unknown")], [*LOG, Row(13, "a", 8, "8")],
+        exactly(
+            "lost event", "nothing is stored as version 7 of stream a, which goes on", "",
+            (Row(13, "a", 8, "8"),),
+        ),
+    ),
+    "versions left out": (
+        [append("8", 9, at=30, outcome="unknown")], [*LOG, Row(13, "a", 10, "8")],
+        exactly(
+            "lost event", "nothing is stored as version 7 to 9 of stream a, which goes on", "",
+            (Row(13, "a", 10, "8"),),
+        ),
+    ),
+    "half of an append seen": (
+        [load("1 2 3 4", at=10, to=11)], LOG,
+        exactly(
+            "torn append", "a part of an append was seen without the rest", "4",
+            (LOG[3], *LOG[5:8]),
+        ),
+    ),
+    "too little seen": (
+        [load("", at=3)], LOG,
+        exactly(
+            "stale read", "an event was not seen, though it was known to be stored before", "1",
+            (LOG[0], LOG[1], LOG[3]),
+        ),
+    ),
+    "one not seen that was acknowledged": (
+        [read("1 2 3", at=6, limit=3)], LOG,
+        exactly(
+            "stale read", "an event was not seen, though it was known to be stored before", "x",
+            tuple(LOG[:5]),
+        ),
+    ),
+    "one not seen that was acknowledged at that moment": (
+        [read("1 2 3", at=1.5, to=6, limit=3)], LOG,
+        exactly(
+            "position regression", "an event appeared below one that a reader had seen already",
+            "x 3", tuple(LOG[:5]),
+        ),
+    ),
+    "acknowledged at version 0, and stored elsewhere": (
+        [append("8", 0, at=30)], [*LOG, Row(13, "a", 7, "8")],
+        exactly(
+            "broken version", "2 appends that expected version 0 of stream a were acknowledged",
+            "1 2 8", (),
+        ),
+    ),
+    "a conflict at the right version": (
+        [append("8", 2, at=30, outcome="refused", stream="b")], LOG,
+        exactly(
+            "broken version", "refused as a conflict, though the stream was at 2 all the time", "8",
+            (LOG[2], LOG[4]),
+        ),
+    ),
+    "a conflict in the middle of a stream": (
+        [append("4 5", 3, at=30, outcome="refused")], LOG,
+        exactly(
+            "broken version", "refused as a conflict, though the stream was at 3 all the time",
+            "4 5", (LOG[0], LOG[1], LOG[3], LOG[5], LOG[6]),
+        ),
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("more", "log", "finding"), ALONE.values(), ids=ALONE)
+def test_fault_is_told_once_with_its_events_and_what_stands_around(more, log, finding):
+    (told,) = found(*more, log=log)
+    assert (told.rule, told.what, told.events, told.around) == finding
+
+
+def test_order_of_time_in_the_streams_of_a_store_without_a_log():
+    early, late = append("p", None, at=30, stream="c"), append("q", None, at=32, stream="c")
+    rows = [Row(None, "c", 1, "q"), Row(None, "c", 2, "p")]
+    (told,) = check(History([early, late], rows))
+    assert (told.rule, told.events) == ("reordered event", ("q", "p"))
+    assert check(History([attrs.evolve(early, ended=33), late], rows)) == []
 
 
 @pytest.mark.parametrize("ids", ["", "1 1"])

@@ -23,7 +23,7 @@ TITLES: Final = {
     "`persistent`": "what was acknowledged outlives the process",
     "`multi_process`": "several processes share one store",
     "History": "what workers see that use one store at once",
-    "Soak": "the same, for a long time",
+    "Soak": "workers that use one store at once, for a long time",
     "Documents": "documents beside events, changed together with them",
     "Workers": "subscriptions: order, effect and position together, leases",
     "Dead letters": "an event that fails holds up its own stream alone",

@@ -13,7 +13,7 @@ from orchestrix_contract_tests.history.operations import Append, Row
 
 __all__ = ["append_findings"]
 
-_Rivals: TypeAlias = defaultdict[tuple[str, int], dict[tuple[str, ...], Append]]
+_Rivals: TypeAlias = defaultdict[tuple[str, int | None], dict[tuple[str, ...], Append]]
 """By stream and expected version: an acknowledged attempt at each append."""
 
 
@@ -91,7 +91,7 @@ def _versions(evidence: Evidence, effort: Effort, rivals: _Rivals) -> Iterator[F
     acknowledged = effort.of("acknowledged")
     wrong = [one for one in acknowledged if one.expected not in (None, row.version - 1)]
     # Two that expected the same are told already, and one of them has to be elsewhere.
-    wrong = [one for one in wrong if len(rivals[one.stream, one.expected or 0]) == 1]
+    wrong = [one for one in wrong if len(rivals[one.stream, one.expected]) == 1]
     if not acknowledged:
         unknown = effort.of("unknown")
         expected = {one.expected for one in unknown}

@@ -55,7 +55,7 @@ def _load(evidence: Evidence, load: Load, order: Sequenced, due: int) -> Iterato
     if load.ids and order.is_inside(end):
         yield _torn(evidence, load, order, end)
     elif end < due:
-        yield _stale(evidence, load, order, max(end, load.after))
+        yield _stale(evidence, load, order, end)
 
 
 def _read(evidence: Evidence, page: Read, due: int) -> Iterator[Finding]:
