@@ -49,7 +49,7 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     add("--thorough", action="store_true", help="run all tests on the listed survivors, too")
     add("--seconds", type=float, default=0.0, help="of tests for each mutant; default: all tests")
     add("--only", default="*", metavar="PATTERN", help="only mutants that are called like this")
-    add("--work", type=Path, default=ROOT / ".tox" / "mutants", metavar="FOLDER")
+    add("--work", type=Path, default=ROOT / ".tox" / "mutants-kept", metavar="FOLDER")
     return parser.parse_args(arguments)
 
 
@@ -68,7 +68,11 @@ def _prove(settings: Settings, mutants: list[Mutant], options: argparse.Namespac
         progress = _Progress(settings, results, len(some))
         run(settings, planner, some, jobs=options.jobs, tell=progress.tell)
 
-    try_([each for each in chosen if each.key not in results.by_key])
+    def is_open(mutant: Mutant) -> bool:
+        known = results.by_key.get(mutant.key)
+        return known is None or not (known.killed or known.of >= len(planner.plan(mutant)))
+
+    try_([each for each in chosen if is_open(each)])
     # Of the listed, those that died: once more, for a busy machine fails a test as well.
     listed = [each for each in chosen if each.key in settings.survivors]
     try_([each for each in listed if results.by_key[each.key].killed])
