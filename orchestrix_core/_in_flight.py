@@ -30,7 +30,10 @@ class InFlight:
         except TimeoutError:
             if not scope.expired():
                 raise
-            msg = "the application stopped while the command was handled: nothing of it is stored"
+            msg = (
+                "the application stopped while the command was handled: it is stored whole or not "
+                "at all: send the very same command again to have it done, or to hear its result"
+            )
             raise OrchestrixError(msg) from None
         finally:
             self._scopes.discard(scope)

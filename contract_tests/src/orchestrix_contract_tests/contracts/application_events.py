@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
 
 from orchestrix_contract_tests import driver
-from orchestrix_contract_tests.contracts._shop import Receipt, Reserve, Reserved, Shop, shop
+from orchestrix_contract_tests.contracts._shop import Kept, Receipt, Reserve, Reserved, Shop, shop
 from orchestrix_contract_tests.contracts._store import StoreContract
 from orchestrix_contract_tests.contracts._workers import QUICK, owners, until
 from orchestrix_contract_tests.driver import Driver, Stores, bounded
@@ -215,9 +217,31 @@ class ApplicationEventContract(StoreContract, needs=("documents", "global_log", 
         async with shop(store, handlers, grace=0.01) as app:
             sending = asyncio.create_task(app.send(Reserve(item="pen")))
             await bounded(handlers.entered.wait(), "a handler")
-        with pytest.raises(OrchestrixError, match="nothing of it is stored"):
+        with pytest.raises(OrchestrixError, match="stored whole or not at all"):
             await bounded(sending, "send")
         assert await store.load("pen") == []
+
+    async def test_cut_off_while_it_is_stored_it_may_be_there(self, store: Driver) -> None:
+        """Events: cut off in its commit, nobody says that nothing is stored; sent again, once."""
+        command = Reserve(item="pen")
+        async with shop(store, grace=0.01, wrap=_Silent) as app:
+            sending = asyncio.create_task(app.send(command))
+            await until(lambda: store.load("pen"))
+        with pytest.raises(OrchestrixError, match="stored whole or not at all"):
+            await bounded(sending, "send")
+        async with shop(store) as app:
+            assert await app.send(command) == Receipt("pen", 9)
+        assert len(await store.load("pen")) == 1
+
+
+class _Silent(Kept):
+    """A store that commits, and does not come to say so."""
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[Any]:
+        async with self.opened.transaction() as transaction:
+            yield transaction
+        await asyncio.Event().wait()
 
 
 class _Failing:
