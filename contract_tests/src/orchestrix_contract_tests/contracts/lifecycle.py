@@ -77,9 +77,16 @@ NOT_OF_THE_STORE: Final = ("contract-", "asyncio_")
 """How threads are called that the suite starts, and those that the event loop keeps."""
 
 
-async def _ended(threads: list[threading.Thread]) -> None:
-    while any(t.is_alive() for t in threads):  # noqa: ASYNC110  # threads tell no loop
-        await asyncio.sleep(0.01)
+async def _all_ended_but(before: set[threading.Thread]) -> None:
+    """Wait until no thread is left that a store started after this set was taken."""
+    new = [thread for thread in threading.enumerate() if thread not in before]
+    own = [thread for thread in new if not thread.name.startswith(NOT_OF_THE_STORE)]
+
+    async def ended() -> None:
+        while any(thread.is_alive() for thread in own):  # noqa: ASYNC110 - threads tell no loop
+            await asyncio.sleep(0.01)
+
+    await bounded(ended(), f"the end of {own}")
 
 
 class LifecycleContract(StoreContract):
@@ -135,9 +142,23 @@ class LifecycleContract(StoreContract):
             await follower.next()
             await follower.close()
         await store.close()
-        new = [thread for thread in threading.enumerate() if thread not in before]
-        own = [thread for thread in new if not thread.name.startswith(NOT_OF_THE_STORE)]
-        await bounded(_ended(own), f"the end of {own}")
+        await _all_ended_but(before)
+
+    @requires("async")
+    async def test_cancelled_initialize_leaves_no_thread(self, stores: Stores) -> None:
+        """Promise 8: wherever a cancellation strikes, nothing is left, and it may be repeated."""
+        for steps in range(6):
+            before = {*threading.enumerate()}
+            store = await stores.make()
+            opening = asyncio.ensure_future(store.initialize())
+            for _ in range(steps):
+                await asyncio.sleep(0)  # one turn of the loop
+            if opening.cancel():
+                await asyncio.wait({opening})
+                await _all_ended_but(before)
+            await store.initialize()
+            await store.save(f"acc-{steps}", deposits(1), 0)
+            await store.close()
 
     async def test_close_before_initialize_does_nothing(self, stores: Stores) -> None:
         """Promise 8: cleaning up after a failed start is no error."""
