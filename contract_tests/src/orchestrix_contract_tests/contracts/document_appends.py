@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import copy
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
 from typing import Any, TypeAlias
 
 import pytest
@@ -32,7 +32,7 @@ from orchestrix_core import (
 
 __all__ = ["DocumentAppendContract"]
 
-Save: TypeAlias = Callable[[Driver, str, list[Event], int], Awaitable[None]]
+Save: TypeAlias = Callable[[Driver, str, list[Event], int], Coroutine[Any, Any, None]]
 
 
 async def _save_all(store: Driver, stream: str, events: list[Event], expected: int) -> None:
