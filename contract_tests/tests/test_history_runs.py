@@ -72,6 +72,16 @@ async def test_store_that_never_answers_ends_the_run(subject_of, tmp_path, monke
         await record(subject_of(NeverAnswers), tmp_path, PLAN, tmp_path / "history")
 
 
+class Skeleton(InMemoryAsyncEventStore):
+    async def save(self, aggregate_id, events, expected_version=None):
+        raise NotImplementedError("save is missing: see the guide")
+
+
+async def test_what_is_not_written_yet_is_told_as_it_is(subject_of, tmp_path):
+    with pytest.raises(NotImplementedError, match=r"^save is missing: see the guide$"):
+        await record(subject_of(Skeleton), tmp_path, PLAN, tmp_path / "history")
+
+
 class Hangs(InMemoryAsyncEventStore):
     async def save(self, aggregate_id, events, expected_version=None):
         await asyncio.Event().wait()

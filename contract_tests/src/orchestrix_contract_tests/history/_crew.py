@@ -63,6 +63,9 @@ class Tasks:
                 for share in shares:
                     group.create_task(do_round(self._store, capabilities, share, told, written))
         except ExceptionGroup as exc:
+            missing = exc.subgroup(NotImplementedError)
+            if missing is not None:
+                raise NotImplementedError(*_first(missing).args) from exc
             raise HistoryRunError(described(exc)) from exc
 
     async def close(self) -> None:
@@ -169,6 +172,10 @@ class _Child:
         self.process.kill()
         self.process.join()
         self.process.close()
+
+
+def _first(error: BaseException) -> BaseException:
+    return _first(error.exceptions[0]) if isinstance(error, BaseExceptionGroup) else error
 
 
 def _check_importable(subject: ContractSubject) -> None:

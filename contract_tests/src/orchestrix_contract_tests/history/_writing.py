@@ -142,9 +142,9 @@ def _look_at(call: asyncio.Future[None]) -> None:
 
 
 def _outcome(error: BaseException | None) -> Outcome:
-    """A call that hangs, or fails as no store should, ends the run."""
+    """A call that hangs, or of which nothing is there yet, ends the run."""
     if error is None:
         return "acknowledged"
-    if isinstance(error, AssertionError):
+    if isinstance(error, AssertionError | NotImplementedError):
         raise error
     return "refused" if isinstance(error, _REFUSALS) else "unknown"
