@@ -83,7 +83,7 @@ async def test_a_program_that_stands_still_in_a_transaction_holds_nobody_up(dsn,
             with pytest.raises(StorageError, match="idle_timeout"):
                 await transaction.get("c", "k")
 
-    async with open_store(dsn) as other, open_store(dsn, idle_timeout=0.2) as store:
+    async with open_store(dsn) as other, open_store(dsn, idle_timeout=2.0) as store:
         with pytest.raises(StorageError, match="a call in this transaction failed"):
             await change(store)
         assert [record.event.id for record in await store.read_log()] == ["2"]

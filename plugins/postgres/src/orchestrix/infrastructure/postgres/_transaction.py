@@ -59,7 +59,7 @@ class Transaction(SQLTransaction):
         self._ended = False
         self._failed = False
         self._failure: Exception | None = None
-        self._active = 0.0  # when the last call ended, by the event loop's clock
+        self._active = 0.0  # when the last call began, by the event loop's clock
         self.appended = False
 
     async def get(self, collection: str, key: str) -> Document | None:
@@ -176,20 +176,20 @@ class Transaction(SQLTransaction):
         async with self._turn:
             self._require_block()
             self._require_sound()
+            now = asyncio.get_running_loop().time()
+            idle, self._active = now - self._active, now
             try:
                 with self._database.translation:
                     yield
             except BaseException as error:
                 self._failed = True
                 self._failure = error if isinstance(error, Exception) else None
-                self._explain(error)
+                self._explain(error, idle)
                 raise
-            self._active = asyncio.get_running_loop().time()
 
-    def _explain(self, error: BaseException) -> None:
+    def _explain(self, error: BaseException, idle: float) -> None:
         """Say why the connection was lost, where the server has told nobody."""
         limit = self._database.config.idle_timeout
-        idle = asyncio.get_running_loop().time() - self._active
         if isinstance(error, ConnectionLostError) and idle >= limit:
             msg = (
                 f"{self._database.where}: nothing was done in this transaction for {idle:.3g} s, "
@@ -225,13 +225,13 @@ class Transaction(SQLTransaction):
                 await self._begin()
 
     async def _begin(self) -> None:
+        self._active = asyncio.get_running_loop().time()
         async with AsyncExitStack() as stack:
             self._connection = await stack.enter_async_context(self._database.connection())
             with self._database.translation:
                 await stack.enter_async_context(
                     self._connection.transaction(isolation="read_committed")
                 )
-            self._active = asyncio.get_running_loop().time()
             self._stack = stack.pop_all()
 
     async def commit(self) -> None:
