@@ -20,18 +20,19 @@ def run(work: Coroutine[Any, Any, T]) -> T:
         return runner.run(work)
 
 
-def execute(dsn: str, *statements: str) -> None:
+async def executed(dsn: str, *statements: str) -> None:
     """Execute statements, each in a transaction of its own."""
+    connection = await asyncpg.connect(dsn)
+    try:
+        for statement in statements:
+            await connection.execute(statement)
+    finally:
+        await connection.close()
 
-    async def work() -> None:
-        connection = await asyncpg.connect(dsn)
-        try:
-            for statement in statements:
-                await connection.execute(statement)
-        finally:
-            await connection.close()
 
-    run(work())
+def execute(dsn: str, *statements: str) -> None:
+    """Execute statements outside of any event loop."""
+    run(executed(dsn, *statements))
 
 
 def in_database(dsn: str, database: str) -> str:

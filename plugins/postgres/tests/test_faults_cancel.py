@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import types
 
 import pytest
 
 from orchestrix.infrastructure.postgres import PostgreSQLEventStore
+from orchestrix_contract_tests.contracts._faults import cancelled_at
 from orchestrix_core import Snapshot, StreamWrite
 
 from ._conditions import PATIENCE, observe, until
@@ -21,40 +21,6 @@ async def store(dsn):
         dsn, pool_min_size=1, pool_max_size=SIZE, pool_timeout=PATIENCE
     ) as store:
         yield store
-
-
-@types.coroutine
-def cancelled_at(work, suspension):
-    """Run a coroutine and cancel it when it suspends for the n-th time; count how often it did."""
-    steps = work.__await__()
-    task = asyncio.current_task()
-    resume, value, number = steps.send, None, 0
-    while True:
-        try:
-            future = resume(value)
-        except StopIteration:
-            return number
-        number += 1
-        if number == suspension:
-            task.cancel()
-        try:
-            resume, value = steps.send, (yield future)
-        except BaseException as error:
-            resume, value = steps.throw, error
-
-
-async def cancel_at_suspension(work, number):
-    """Return False when the work was done before it could be cancelled."""
-    try:
-        async with asyncio.timeout(PATIENCE):
-            await asyncio.create_task(_awaited(cancelled_at(work, number)))
-    except asyncio.CancelledError:
-        return True
-    return False
-
-
-async def _awaited(steps):
-    return await steps
 
 
 async def cancel_after_turns(work, number):
@@ -90,7 +56,7 @@ async def check_sessions(store, dsn):
         assert len(await observer.others()) <= SIZE + 1  # one more listens
 
 
-@pytest.mark.parametrize("cancel", [cancel_at_suspension, cancel_after_turns])
+@pytest.mark.parametrize("cancel", [cancelled_at, cancel_after_turns])
 @pytest.mark.parametrize("method", ["save", "save_all"])
 async def test_cancelled_save(store, dsn, notes, cancel, method):
     cancelled = halves = 0
@@ -154,7 +120,7 @@ async def _first(store):
         await records.aclose()
 
 
-@pytest.mark.parametrize("cancel", [cancel_at_suspension, cancel_after_turns])
+@pytest.mark.parametrize("cancel", [cancelled_at, cancel_after_turns])
 @pytest.mark.parametrize("method", READS)
 async def test_cancelled_otherwise(store, dsn, notes, cancel, method):
     await store.save("a", notes("1", "2"), 0)
@@ -168,7 +134,7 @@ async def test_cancelled_otherwise(store, dsn, notes, cancel, method):
     await check_sessions(store, dsn)
 
 
-@pytest.mark.parametrize("cancel", [cancel_at_suspension, cancel_after_turns])
+@pytest.mark.parametrize("cancel", [cancelled_at, cancel_after_turns])
 async def test_cancelled_transaction(store, dsn, notes, cancel):
     number = cancelled = 0
     done = False

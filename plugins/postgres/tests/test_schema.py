@@ -19,7 +19,7 @@ from orchestrix.infrastructure.postgres._sql import (
     parse_queries,
 )
 from orchestrix_core import Snapshot, StorageError, StreamWrite
-from postgres_databases import in_database
+from postgres_databases import executed, in_database
 
 CATALOGUE = """
 SELECT 'column', c.table_name || '.' || c.column_name, concat_ws(' ', c.ordinal_position,
@@ -44,15 +44,6 @@ def open_store(dsn, **settings):
     return PostgreSQLEventStore(dsn, pool_min_size=1, pool_max_size=2, **settings)
 
 
-async def execute(dsn, *statements):
-    connection = await asyncpg.connect(dsn)
-    try:
-        for statement in statements:
-            await connection.execute(statement)
-    finally:
-        await connection.close()
-
-
 async def catalogue(dsn, schema):
     """Return every object of a schema, without the schema's name and the table of versions."""
     connection = await asyncpg.connect(dsn)
@@ -69,7 +60,7 @@ async def test_schema_and_migrations_agree(empty_dsn, payload):
     scripts = {"one": [SCHEMA], "two": MIGRATIONS.values()}
     for schema, texts in scripts.items():
         filled = [fill(text, schema, payload) for text in texts]
-        await execute(empty_dsn, f"CREATE SCHEMA {schema}", *filled)
+        await executed(empty_dsn, f"CREATE SCHEMA {schema}", *filled)
     found = await catalogue(empty_dsn, "one")
     assert len(found) > 25
     assert found == await catalogue(empty_dsn, "two")
@@ -78,7 +69,7 @@ async def test_schema_and_migrations_agree(empty_dsn, payload):
 async def test_a_new_store_has_the_schema(empty_dsn):
     async with open_store(empty_dsn, schema="Shop_1"):
         pass
-    await execute(empty_dsn, "CREATE SCHEMA one", fill(SCHEMA, "one", "json"))
+    await executed(empty_dsn, "CREATE SCHEMA one", fill(SCHEMA, "one", "json"))
     assert await catalogue(empty_dsn, "Shop_1") == await catalogue(empty_dsn, "one")
 
 
@@ -136,13 +127,13 @@ async def test_a_migration_that_fails_leaves_the_old_store(dsn, notes, monkeypat
 
 
 async def test_a_newer_store_is_left_alone(dsn):
-    await execute(dsn, "INSERT INTO orchestrix_migrations (version) VALUES (99)")
+    await executed(dsn, "INSERT INTO orchestrix_migrations (version) VALUES (99)")
     with pytest.raises(StorageError, match=r"is at 99, newer than .*upgrade orchestrix-postgres"):
         await open_store(dsn).initialize()
 
 
 async def test_a_table_of_another_application_is_left_alone(empty_dsn):
-    await execute(empty_dsn, "CREATE TABLE events (theirs int)")
+    await executed(empty_dsn, "CREATE TABLE events (theirs int)")
     before = await catalogue(empty_dsn, "public")
     for create in (True, False):
         with pytest.raises(StorageError, match="'events' of another application"):
@@ -164,15 +155,15 @@ async def test_the_payload_type_must_be_that_of_the_table(dsn):
 async def test_another_encoding_is_refused(empty_dsn):
     name = "orchestrix_test_latin1"
     latin = in_database(empty_dsn, name)
-    await execute(empty_dsn, f"DROP DATABASE IF EXISTS {name}")
-    await execute(
+    await executed(empty_dsn, f"DROP DATABASE IF EXISTS {name}")
+    await executed(
         empty_dsn, f"CREATE DATABASE {name} ENCODING 'LATIN1' LOCALE 'C' TEMPLATE template0"
     )
     try:
         with pytest.raises(StorageError, match="encoding is LATIN1"):
             await open_store(latin).initialize()
     finally:
-        await execute(empty_dsn, f"DROP DATABASE {name}")
+        await executed(empty_dsn, f"DROP DATABASE {name}")
 
 
 @pytest.mark.parametrize(
@@ -183,7 +174,7 @@ async def test_events_never_change(dsn, notes, statement):
     async with open_store(dsn) as store:
         await store.save("a", notes("1"), 0)
         with pytest.raises(asyncpg.RaiseError, match="events are facts"):
-            await execute(dsn, statement)
+            await executed(dsn, statement)
         assert len(await store.load("a")) == 1
 
 
@@ -246,7 +237,7 @@ async def test_an_application_needs_few_rights(empty_dsn, notes):
     role = f"app_{uuid4().hex}"
     async with open_store(empty_dsn, schema="shop"):
         pass
-    await execute(empty_dsn, f"CREATE ROLE {role} LOGIN", RIGHTS.format(role=role))
+    await executed(empty_dsn, f"CREATE ROLE {role} LOGIN", RIGHTS.format(role=role))
     address = urlsplit(empty_dsn)
     limited = urlunsplit(address._replace(netloc=f"{role}@{address.netloc.rpartition('@')[2]}"))
     try:
@@ -267,4 +258,4 @@ async def test_an_application_needs_few_rights(empty_dsn, notes):
         with pytest.raises(StorageError, match="the user lacks a right"):
             await open_store(limited, schema="other").initialize()
     finally:
-        await execute(empty_dsn, f"DROP OWNED BY {role}", f"DROP ROLE {role}")
+        await executed(empty_dsn, f"DROP OWNED BY {role}", f"DROP ROLE {role}")

@@ -8,6 +8,7 @@ import types
 import pytest
 
 from orchestrix.infrastructure.sqlite import SQLiteEventStore
+from orchestrix_contract_tests.contracts._faults import cancelled_at
 from orchestrix_core import Snapshot, StorageError, StoreClosedError, StreamWrite
 
 PATIENCE = 120  # no measure of speed: an end to waiting for what never comes
@@ -77,30 +78,6 @@ async def test_calls_of_one_transaction_at_the_same_time(store):
     assert len(await store.find_documents("c")) == 20
 
 
-@types.coroutine
-def cancelled_at(work, suspension):
-    """Run a coroutine and cancel it when it suspends for the n-th time; count how often it did."""
-    steps = work.__await__()
-    task = asyncio.current_task()
-    resume, value, number = steps.send, None, 0
-    while True:
-        try:
-            future = resume(value)
-        except StopIteration:
-            return number
-        number += 1
-        if number == suspension:
-            task.cancel()
-        try:
-            resume, value = steps.send, (yield future)
-        except BaseException as error:
-            resume, value = steps.throw, error
-
-
-async def awaited(steps):
-    return await steps
-
-
 async def test_cancelled_at_each_await_it_is_whole_or_absent(store, notes):
     number = cancelled = 0
     done = False
@@ -117,14 +94,14 @@ async def test_cancelled_at_each_await_it_is_whole_or_absent(store, notes):
                 await transaction.append([StreamWrite(f"s{number}", notes(*names), 0)])
 
         neighbour = asyncio.ensure_future(store.save("n", notes(f"n{number}"), number - 1))
-        task = asyncio.ensure_future(awaited(cancelled_at(change(), number)))
+        task = asyncio.ensure_future(cancelled_at(change(), number))
         await asyncio.wait([task, neighbour])
         await neighbour
         await put(store, "after", {"n": number})
         found = [event.id for event in await store.load(f"s{number}")]
         there = [await body_of(store, name) == {} for name in names]
         assert (found, there) in (([], [False, False]), (names, [True, True]))
-        done = not task.cancelled()
+        done = not task.result()
         cancelled += not done
         assert found == names or not done
     assert cancelled > 6

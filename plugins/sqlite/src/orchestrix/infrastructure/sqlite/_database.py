@@ -104,18 +104,16 @@ class Database:
 
     def _patiently(self, action: Callable[[], object]) -> None:
         """Try again while another process writes, for `busy_timeout` seconds at the longest."""
-        deadline = None
+        deadline = time.monotonic() + self.config.busy_timeout
         while True:
             try:
                 action()
             except sqlite3.OperationalError as error:
-                now = time.monotonic()
-                deadline = now + self.config.busy_timeout if deadline is None else deadline
-                if not is_busy(error) or now > deadline:
+                if not is_busy(error) or time.monotonic() > deadline:
                     raise
+                time.sleep(_RETRY_SECONDS)
             else:
                 return
-            time.sleep(_RETRY_SECONDS)
 
     def _begin(self, connection: sqlite3.Connection) -> None:
         self._patiently(lambda: connection.execute("BEGIN IMMEDIATE"))
